@@ -1,0 +1,70 @@
+//! The config as it is live, and what is wrong with the one on disk.
+
+use axum::body::Body;
+use http::{HeaderValue, Response, header};
+
+use crate::{
+    api::{ConfigStatus, Problem, Reloaded},
+    app::{App, live::Reload},
+    config::{self, Severity},
+    door::{Answer, Refusal, Visit, json},
+};
+
+/// Until there is a page, the way to what there is.
+pub(super) async fn page(_: Visit) -> Answer {
+    let text = "torod has no admin page yet. `GET /admin/api/config/status` with an admin key shows the config's state.\n";
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(response)
+}
+
+pub(super) async fn status(visit: Visit) -> Answer {
+    let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
+    let (_, restart_required, writable) = app.live.disk();
+    json(&ConfigStatus {
+        generation: snapshot.generation,
+        revision: snapshot.revision.to_string(),
+        loaded_at: snapshot.loaded_at,
+        source: app.live.path().display().to_string(),
+        writable: writable && !snapshot.config.managed,
+        problems: problems(app),
+        restart_required,
+    })
+}
+
+/// Reads the file again now, and waits for what comes of it.
+pub(super) async fn reload(visit: Visit) -> Answer {
+    let app = &visit.app;
+    let came_to = app.reloads.reload().await.ok_or_else(|| {
+        Refusal::new(503, "server_error", "draining", "torod is shutting down")
+    })?;
+    let snapshot = app.live.snapshot();
+    json(&Reloaded {
+        generation: snapshot.generation,
+        revision: snapshot.revision.to_string(),
+        applied: came_to == Reload::Applied,
+        problems: problems(app),
+    })
+}
+
+/// Of the text on disk, then of the listeners. Position and message, never a value.
+fn problems(app: &App) -> Vec<Problem> {
+    let (disk, _, _) = app.live.disk();
+    disk.into_iter().chain(app.listeners().problems).map(problem).collect()
+}
+
+fn problem(it: config::Problem) -> Problem {
+    let severity = match it.severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    Problem {
+        severity: severity.to_owned(),
+        code: it.code.to_owned(),
+        line: it.line,
+        column: it.column,
+        message: it.message,
+        help: it.help,
+    }
+}

@@ -1,0 +1,93 @@
+//! JSON of the admin API and of `/v1/status`: types only, shared by the surfaces, `client` and
+//! the tests.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /admin/api/config/status`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// How many texts or secrets went live so far.
+    pub generation: u64,
+    /// SHA-256 of the live text, hexadecimal.
+    pub revision: String,
+    pub loaded_at: jiff::Timestamp,
+    /// Path of the file.
+    pub source: String,
+    /// torod may write the file.
+    pub writable: bool,
+    /// What is wrong with the text on disk, or with applying it.
+    pub problems: Vec<Problem>,
+    /// Keys whose new value waits for a restart.
+    pub restart_required: Vec<String>,
+}
+
+/// One problem: position and message, never a value of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub severity: String,
+    pub code: String,
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// `POST /admin/api/config/reload`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reloaded {
+    pub generation: u64,
+    pub revision: String,
+    /// The text was new and is live now.
+    pub applied: bool,
+    pub problems: Vec<Problem>,
+}
+
+/// `GET /v1/status`. Names of the Go original are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    pub checked_at: jiff::Timestamp,
+    pub version: String,
+    pub generation: u64,
+    pub revision: String,
+    pub uptime_seconds: u64,
+    pub ready: bool,
+    pub listening: Vec<String>,
+    pub providers_available: usize,
+    /// Providers whose model list was loaded.
+    pub providers_online: usize,
+    pub requests: u64,
+    pub in_flight: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub total_tokens: u64,
+    /// Entries whose usage was estimated.
+    pub estimated: u64,
+    pub avg_latency_ms: f64,
+    pub outcomes: Outcomes,
+    pub providers: Vec<ProviderStatus>,
+}
+
+/// Entries by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    pub ok: u64,
+    pub client_gone: u64,
+    pub upstream_broke: u64,
+    pub refused: u64,
+    pub failed_over: u64,
+    pub panicked: u64,
+}
+
+/// One provider of `/v1/status`; nothing secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    pub name: String,
+    pub provider_type: String,
+    pub enabled: bool,
+    /// Found on this machine, not in the file.
+    pub automatic: bool,
+    /// Where its credential comes from: `literal`, `file`, `env`, `env:NAME`; none without one.
+    pub credential: Option<String>,
+    pub models: Option<usize>,
+    pub models_fetched_at: Option<jiff::Timestamp>,
+}

@@ -1,0 +1,113 @@
+//! The one live value, and what keeps it fresh.
+
+pub mod live;
+pub mod logs;
+pub mod refresh;
+pub mod snapshot;
+mod source;
+pub mod tasks;
+pub mod watch;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    config::{Address, Problem},
+    store::{Counters, Ledger, Responses},
+    upstream::Upstream,
+};
+
+pub use live::{Live, OpenError};
+pub use snapshot::{Learned, Snapshot};
+pub use tasks::Tasks;
+
+/// What the process is made of: handles only. Shared as `Arc<App>`.
+#[derive(Debug)]
+pub struct App {
+    pub live: Arc<Live>,
+    pub upstream: Upstream,
+    pub ledger: Ledger,
+    pub counters: Counters,
+    pub responses: Responses,
+    pub tasks: Tasks,
+    pub reloads: watch::Reloads,
+    pub started: Instant,
+    pub cache_dir: PathBuf,
+    refresh: mpsc::Sender<Arc<str>>,
+    draining: AtomicBool,
+    listeners: Mutex<Listeners>,
+}
+
+/// What the listener set says of itself.
+#[derive(Debug, Default, Clone)]
+pub struct Listeners {
+    pub open: Vec<Address>,
+    /// Addresses of the config that could not be opened.
+    pub problems: Vec<Problem>,
+}
+
+/// What [`App::new`] needs beside its own stores.
+#[derive(Debug)]
+pub struct Parts {
+    pub live: Arc<Live>,
+    pub upstream: Upstream,
+    pub tasks: Tasks,
+    pub reloads: watch::Reloads,
+    pub cache_dir: PathBuf,
+}
+
+impl App {
+    /// The app, and the names of providers whose lists are asked for.
+    pub fn new(parts: Parts) -> (Arc<Self>, mpsc::Receiver<Arc<str>>) {
+        let (refresh, wanted) = mpsc::channel(16);
+        let app = Self {
+            live: parts.live,
+            upstream: parts.upstream,
+            ledger: Ledger::default(),
+            counters: Counters::default(),
+            responses: Responses::default(),
+            tasks: parts.tasks,
+            reloads: parts.reloads,
+            started: Instant::now(),
+            cache_dir: parts.cache_dir,
+            refresh,
+            draining: AtomicBool::new(false),
+            listeners: Mutex::default(),
+        };
+        (Arc::new(app), wanted)
+    }
+
+    /// Asks for a provider's model list to be loaded again; a full queue means it will be anyway.
+    pub fn wants_list(&self, provider: &Arc<str>) {
+        let _ = self.refresh.try_send(Arc::clone(provider));
+    }
+
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A config is live and a listener is up.
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining() && !self.listeners().open.is_empty()
+    }
+
+    pub fn listeners(&self) -> Listeners {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_listeners(&self, listeners: Listeners) {
+        *self.listeners.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
+    }
+}

@@ -1,0 +1,187 @@
+//! Keeps what is learned fresh: model lists of the file's providers, servers on this machine.
+//! A request never waits for any of it.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::App;
+use crate::{
+    catalog::{Credential, Lists, ModelList, Provider, preset},
+    config::Address,
+    store::lists,
+    upstream::{detect, models},
+};
+
+/// Lists are loaded again after this.
+const LISTS: Duration = Duration::from_secs(30 * 60);
+/// Local servers, and lists that failed, are looked at again after this.
+const LOCAL: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(60);
+/// A list that a missing model asks for is not loaded more often than this.
+const DEBOUNCE: Duration = Duration::from_secs(120);
+
+/// What was asked for, by provider.
+struct Asked {
+    provider: Arc<Provider>,
+    at: Instant,
+    failed: bool,
+}
+
+type Loaded = (Arc<Provider>, Result<ModelList, models::ListError>);
+
+/// The task that loads model lists. Level-triggered: it compares what it asked with what is.
+pub async fn keep_lists(app: Arc<App>, mut wanted: mpsc::Receiver<Arc<str>>) {
+    let mut changed = app.live.subscribe();
+    let mut tick = interval(LOCAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked: HashMap<Arc<str>, Asked> = HashMap::new();
+    let mut loading: JoinSet<Loaded> = JoinSet::new();
+    loop {
+        let snapshot = app.live.snapshot();
+        let now = Instant::now();
+        for provider in snapshot.table.providers() {
+            let is_due = asked.get(&provider.name).is_none_or(|it| {
+                let age = now.duration_since(it.at);
+                !it.provider.is_same_service(provider) || age >= LISTS || it.failed && age >= RETRY
+            });
+            if is_due && !provider.is_echo() {
+                load(&app, &mut loading, &mut asked, provider);
+            }
+        }
+        drop(snapshot);
+        tokio::select! {
+            _ = changed.changed() => {}
+            _ = tick.tick() => {}
+            Some(name) = wanted.recv() => {
+                let old = asked.get(&name).is_none_or(|it| it.at.elapsed() >= DEBOUNCE);
+                let snapshot = app.live.snapshot();
+                if let Some(provider) = snapshot.table.provider(&name).filter(|_| old) {
+                    load(&app, &mut loading, &mut asked, provider);
+                }
+            }
+            Some(Ok(loaded)) = loading.join_next() => take_in(&app, &mut asked, loaded).await,
+        }
+    }
+}
+
+fn load(app: &Arc<App>, loading: &mut JoinSet<Loaded>, asked: &mut HashMap<Arc<str>, Asked>, provider: &Arc<Provider>) {
+    let fresh = Asked { provider: Arc::clone(provider), at: Instant::now(), failed: false };
+    let failed = asked.insert(Arc::clone(&provider.name), fresh).is_some_and(|it| it.failed);
+    if let Some(it) = asked.get_mut(&provider.name) {
+        it.failed = failed; // until it succeeds, the same failure is not said again
+    }
+    let (upstream, provider) = (app.upstream.clone(), Arc::clone(provider));
+    loading.spawn(async move {
+        let loaded = models::list(&upstream, &provider).await;
+        (provider, loaded)
+    });
+}
+
+async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, (provider, loaded): Loaded) {
+    let Some(state) = asked.get_mut(&provider.name).filter(|it| it.provider.is_same_service(&provider)) else { return };
+    let said = std::mem::replace(&mut state.failed, loaded.is_err());
+    match loaded {
+        Ok(list) => {
+            tracing::debug!(provider = %provider.name, models = list.models.len(), "model list loaded");
+            let list = Arc::new(list);
+            app.live
+                .relearn(|learned| {
+                    let mut all = learned.lists.all().clone();
+                    all.insert(Arc::clone(&provider.name), Arc::clone(&list));
+                    learned.lists = Arc::new(Lists::new(all));
+                })
+                .await;
+            let (path, lists) = (app.cache_dir.join("models-cache.json"), app.live.snapshot().learned.lists.all().clone());
+            let saved = tokio::task::spawn_blocking(move || lists::save(&path, &lists)).await;
+            if let Ok(Err(error)) = saved {
+                tracing::warn!(%error, "the cache of model lists cannot be written");
+            }
+        }
+        Err(error) if !said => {
+            tracing::warn!(provider = %provider.name, %error, "model list not loaded; the last good one is kept");
+        }
+        Err(_) => {}
+    }
+}
+
+/// The task that finds servers on this machine, and what else is there without the file.
+pub async fn keep_found(app: Arc<App>) {
+    let mut changed = app.live.subscribe();
+    let mut tick = interval(LOCAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let config = Arc::clone(&app.live.snapshot().config);
+        let docker_host = if config.docker_no_auth { detect::docker_host().await } else { None };
+        let mut found = Vec::new();
+        if config.detect_local {
+            found = detect::detect(&app.upstream, &own_addresses(&app)).await;
+        }
+        if config.enable_public_free {
+            found.extend(public_free(&app).await);
+        }
+        let before = &app.live.snapshot().learned;
+        let is_same = before.docker_host == docker_host
+            && before.found.len() == found.len()
+            && before.found.iter().zip(&found).all(|(a, b)| a.name == b.name && a.is_same_service(b));
+        if !is_same {
+            for provider in &found {
+                tracing::info!(provider = %provider.name, "found a provider that is not in the file");
+            }
+            app.live.relearn(|it| (it.found, it.docker_host) = (found, docker_host)).await;
+        }
+        loop {
+            tokio::select! {
+                _ = tick.tick() => break,
+                _ = changed.changed() => {
+                    let now = &app.live.snapshot().config;
+                    if (now.detect_local, now.enable_public_free, now.docker_no_auth)
+                        != (config.detect_local, config.enable_public_free, config.docker_no_auth)
+                    {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn own_addresses(app: &App) -> Vec<SocketAddr> {
+    let tcp = |it: &Address| match it {
+        Address::Tcp(it) => Some(*it),
+        Address::Unix(_) => None,
+    };
+    app.listeners().open.iter().filter_map(tcp).collect()
+}
+
+/// Presets that answer without a key, when they do.
+async fn public_free(app: &App) -> Vec<Arc<Provider>> {
+    let mut found = Vec::new();
+    for preset in preset::presets().iter().filter(|it| it.public_free_no_auth && !it.local) {
+        let Some(base_url) = preset.base_url.as_deref().and_then(|it| it.parse().ok()) else { continue };
+        let provider = Provider {
+            name: preset.name.as_str().into(),
+            preset,
+            base_url: Some(base_url),
+            model_list_url: None,
+            protocols: preset.protocols.clone(),
+            credential: Credential::None,
+            credential_source: None,
+            headers: Vec::new(),
+            models: None,
+            enabled: true,
+            automatic: true,
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(300),
+            include_usage: preset.stream_usage,
+        };
+        if models::list(&app.upstream, &provider).await.is_ok() {
+            found.push(Arc::new(provider));
+        }
+    }
+    found
+}

@@ -1,0 +1,69 @@
+//! One generation of everything a request looks at: immutable, pinned by each request.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::HeaderValue;
+
+use crate::{
+    access::KeyTable,
+    catalog::{Lists, Provider},
+    config::{Config, Revision},
+    routing::Table,
+};
+
+/// What torod found out, as against what the file says.
+#[derive(Debug, Clone, Default)]
+pub struct Learned {
+    pub lists: Arc<Lists>,
+    /// Providers that are there without being in the file.
+    pub found: Vec<Arc<Provider>>,
+    /// Where containers on this machine come from.
+    pub docker_host: Option<IpAddr>,
+}
+
+/// The live value.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub config: Arc<Config>,
+    pub revision: Revision,
+    /// How many texts or sets of secrets went live so far.
+    pub generation: u64,
+    /// The same, as each reply carries it.
+    pub generation_header: HeaderValue,
+    pub loaded_at: jiff::Timestamp,
+    pub keys: Arc<KeyTable>,
+    pub table: Table,
+    pub learned: Learned,
+}
+
+/// Which text this is, and when it went live.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    pub revision: Revision,
+    pub generation: u64,
+    pub loaded_at: jiff::Timestamp,
+}
+
+impl Snapshot {
+    pub fn build(config: Arc<Config>, keys: Arc<KeyTable>, identity: Identity, learned: Learned) -> Self {
+        let in_file = |name: &str| config.providers.iter().any(|it| &*it.name == name);
+        // A provider of the file wins over a found one of its name, also when it is disabled.
+        let found = learned.found.iter().filter(|it| !in_file(&it.name));
+        let providers: Vec<_> =
+            config.providers.iter().filter(|it| it.enabled).chain(found).cloned().collect();
+        let table = Table::new(
+            providers,
+            &config.models,
+            config.default_provider.as_deref(),
+            Arc::clone(&learned.lists),
+        );
+        let Identity { revision, generation, loaded_at } = identity;
+        let generation_header = HeaderValue::from(generation);
+        Self { config, revision, generation, generation_header, loaded_at, keys, table, learned }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        let Self { revision, generation, loaded_at, .. } = *self;
+        Identity { revision, generation, loaded_at }
+    }
+}

@@ -1,0 +1,121 @@
+//! The file's way into memory.
+//!
+//! ```text
+//!  an editor, git, a ConfigMap: save                SIGHUP    POST /admin/api/config/reload
+//!     notify on the directory (+ a hash poll each 2 s)  |        |
+//!     100 ms of quiet, 1 s at most                      |        |
+//!        \--------------------- app::watch, one task ---+--------/
+//!                                   |
+//!          Live::reload   read, and read again 50 ms later: equal, not empty
+//!                         resolve(text)      all problems at once; an error keeps the last good
+//!                         shrink guard       half of the keys or providers gone: look again in 2 s
+//!                         Snapshot::build    pure
+//!                         ArcSwap::store     the only call; generation + 1
+//!                         watch::send        followers compare what they saw with what is:
+//!                                            listeners, model lists, log level
+//! ```
+//!
+//! Here is the pure part: a text becomes a [`Config`] and a list of [`Problem`]s. It asks its
+//! [`Surroundings`] for variables and files and does no other I/O.
+
+mod document;
+pub mod problem;
+mod resolve;
+pub mod schema;
+pub mod schema_parts;
+pub mod template;
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use crate::{
+    access::Key,
+    base::{digest, hex},
+    catalog::Provider,
+    routing::VirtualModel,
+};
+
+pub use document::masked;
+pub use problem::{Problem, Severity};
+pub use resolve::resolve;
+pub use schema_parts::{Limits, LogFormat, LogLevel};
+
+/// What the file refers to but does not hold.
+pub trait Surroundings {
+    fn env(&self, name: &str) -> Option<String>;
+    /// A whole text file, with a limit; relative paths are relative to the config file.
+    fn file(&self, path: &str) -> io::Result<String>;
+    /// Where a path of the file is, to be watched.
+    fn locate(&self, path: &str) -> PathBuf;
+}
+
+/// Digest of a file's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision([u8; 32]);
+
+impl Revision {
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        Self(digest(bytes))
+    }
+}
+
+impl std::fmt::Display for Revision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    Tcp(std::net::SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Address {
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Tcp(it) if !it.ip().to_canonical().is_loopback())
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(it) => write!(f, "http://{it}"),
+            Self::Unix(it) => write!(f, "unix:{}", it.display()),
+        }
+    }
+}
+
+/// A file that loads, as checked values.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: Vec<Address>,
+    pub allowed_hosts: Vec<String>,
+    pub default_provider: Option<String>,
+    pub local_no_auth: bool,
+    pub docker_no_auth: bool,
+    pub detect_local: bool,
+    pub enable_public_free: bool,
+    pub managed: bool,
+    pub shutdown: std::time::Duration,
+    pub worker_threads: Option<usize>,
+    pub keys: Vec<Arc<Key>>,
+    /// All of the file, disabled ones too, in its order.
+    pub providers: Vec<Arc<Provider>>,
+    pub models: Vec<VirtualModel>,
+    pub limits: Limits,
+    pub log_level: LogLevel,
+    pub log_format: LogFormat,
+}
+
+/// What a text is worth.
+#[derive(Debug)]
+pub struct Resolved {
+    /// None when a problem is an error.
+    pub config: Option<Config>,
+    pub problems: Vec<Problem>,
+    /// Files that the text refers to.
+    pub watched: Vec<PathBuf>,
+    /// Digest of all secrets as resolved: a rotated one is a new generation.
+    pub secrets: [u8; 32],
+}

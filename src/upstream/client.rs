@@ -1,0 +1,87 @@
+//! The seam between torod and the HTTP of its providers: a head and a body go out, a head and
+//! frames come back. Redirects are not followed, nothing is decoded, no URL is in an error.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body::{Body, Frame, SizeHint};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{Reply, ReplyBody, UpstreamError, connect::Connector};
+
+/// An outgoing body: slices of what the client sent. Its length is known.
+#[derive(Debug, Clone, Default)]
+pub struct Pieces(VecDeque<Bytes>);
+
+impl Pieces {
+    pub fn new(pieces: Vec<Bytes>) -> Self {
+        Self(pieces.into())
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|it| Ok(Frame::data(it))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|it| it.len() as u64).sum())
+    }
+}
+
+/// The one HTTP client; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    http: Client<Connector, Pieces>,
+    connect_seconds: Arc<AtomicU64>,
+}
+
+impl Upstream {
+    pub fn new(connect_seconds: u64) -> io::Result<Self> {
+        let connect_seconds = Arc::new(AtomicU64::new(connect_seconds));
+        let http = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(256)
+            .timer(TokioTimer::new())
+            .http1_max_headers(256)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .build(Connector::new(Arc::clone(&connect_seconds))?);
+        Ok(Self { http, connect_seconds })
+    }
+
+    /// For connections opened from now on.
+    pub fn limit_connecting(&self, seconds: u64) {
+        self.connect_seconds.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Sends a request and waits for the head of the reply, at most `first_byte`.
+    pub async fn send(&self, request: Request<Pieces>, first_byte: Duration) -> Result<Reply, UpstreamError> {
+        let answered = tokio::time::timeout(first_byte, self.http.request(request)).await;
+        let response = answered.map_err(|_| UpstreamError::Silent(first_byte.as_secs()))??;
+        let (head, body) = response.into_parts();
+        Ok(Reply { status: head.status, headers: head.headers, body: ReplyBody::Http(body) })
+    }
+}

@@ -1,0 +1,80 @@
+//! Opening a connection: name, socket and TLS within one limit that the file can change at any
+//! time.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens connections to providers.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    inner: HttpsConnector<HttpConnector>,
+    limit_seconds: Arc<AtomicU64>,
+}
+
+impl Connector {
+    pub(super) fn new(limit_seconds: Arc<AtomicU64>) -> io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        let inner = HttpsConnectorBuilder::new()
+            .with_tls_config(tls()?)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp);
+        Ok(Self { inner, limit_seconds })
+    }
+}
+
+/// The machine's own roots, so that a company's authority is trusted; without any, the embedded
+/// ones.
+fn tls() -> io::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let limit = Duration::from_secs(self.limit_seconds.load(Ordering::Relaxed));
+        let opening = self.inner.call(uri);
+        Box::pin(async move {
+            match tokio::time::timeout(limit, opening).await {
+                Ok(opened) => opened,
+                Err(_) => Err(format!("not connected within {} s", limit.as_secs()).into()),
+            }
+        })
+    }
+}

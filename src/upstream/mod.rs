@@ -1,0 +1,15 @@
+//! Talking to providers: the only module of torod, beside its own client, that opens connections.
+
+pub mod client;
+pub mod connect;
+pub mod detect;
+pub mod echo;
+pub mod error;
+pub mod headers;
+pub mod models;
+pub mod reply;
+pub mod request;
+
+pub use client::Upstream;
+pub use error::UpstreamError;
+pub use reply::{Reply, ReplyBody};
