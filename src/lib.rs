@@ -37,7 +37,10 @@
 //! 11. A `Secret` cannot be printed or serialised; redirects are never followed.
 //! 12. Only `upstream` and `client` open connections.
 
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests write files and spawn at will"))]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests write files and spawn at will")
+)]
 
 pub mod base;
 pub mod llm;
@@ -52,6 +55,6 @@ pub mod app;
 pub mod door;
 pub mod gateway;
 pub mod admin;
-// pub mod server;
-// pub mod client;
-// pub mod cli;
+pub mod server;
+pub mod client;
+pub mod cli;

@@ -24,10 +24,17 @@ impl Source<'_> {
         let near = peer.to_canonical().is_loopback()
             || docker_host.is_some_and(|it| it.to_canonical() == peer.to_canonical());
         let from_page = self.origin.is_some_and(|it| {
-            it.split_once("://").and_then(|it| host_name(it.1)).is_none_or(|it| !is_loopback_name(it))
+            it.split_once("://")
+                .and_then(|it| host_name(it.1))
+                .is_none_or(|it| !is_loopback_name(it))
         });
         near && !self.forwarded && !self.cross_site && !from_page && is_loopback_name(self.host)
-            || near && docker_host.is_some() && self.host == "host.docker.internal" && !self.forwarded && !self.cross_site && self.origin.is_none()
+            || near
+                && docker_host.is_some()
+                && self.host == "host.docker.internal"
+                && !self.forwarded
+                && !self.cross_site
+                && self.origin.is_none()
     }
 }
 
@@ -44,7 +51,10 @@ pub fn host_name(host: &str) -> Option<&str> {
     };
     let fits = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b'_' | b':');
     let port_fits = match port.strip_prefix(':') {
-        Some(digits) => digits.is_empty() || digits.bytes().all(|it| it.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
+        Some(digits) => {
+            digits.is_empty()
+                || digits.bytes().all(|it| it.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        }
         None => port.is_empty(),
     };
     (!name.is_empty() && name.len() <= 253 && name.bytes().all(fits) && port_fits).then_some(name)

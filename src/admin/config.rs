@@ -14,7 +14,9 @@ use crate::{
 pub(super) async fn page(_: Visit) -> Answer {
     let text = "torod has no admin page yet. `GET /admin/api/config/status` with an admin key shows the config's state.\n";
     let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(response)
 }
 
@@ -35,9 +37,10 @@ pub(super) async fn status(visit: Visit) -> Answer {
 /// Reads the file again now, and waits for what comes of it.
 pub(super) async fn reload(visit: Visit) -> Answer {
     let app = &visit.app;
-    let came_to = app.reloads.reload().await.ok_or_else(|| {
-        Refusal::new(503, "server_error", "draining", "torod is shutting down")
-    })?;
+    let came_to =
+        app.reloads.reload().await.ok_or_else(|| {
+            Refusal::new(503, "server_error", "draining", "torod is shutting down")
+        })?;
     let snapshot = app.live.snapshot();
     json(&Reloaded {
         generation: snapshot.generation,

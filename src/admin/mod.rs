@@ -11,7 +11,13 @@ use crate::{
 
 /// Every route of this surface.
 pub static ROUTES: &[Route] = &[
-    Route { method: "GET", path: "/admin", right: Public, face: Chat, handler: handler!(config::page) },
+    Route {
+        method: "GET",
+        path: "/admin",
+        right: Public,
+        face: Chat,
+        handler: handler!(config::page),
+    },
     Route {
         method: "GET",
         path: "/admin/api/config/status",

@@ -78,17 +78,28 @@ impl Live {
         let source = Source { path: path.to_owned() };
         let read = |it| OpenError::Read(path.to_owned(), it);
         let bytes = file::read(path, 16 * 1024 * 1024).map_err(read)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| read(io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8")))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            read(io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8"))
+        })?;
         let Resolved { config, problems, watched, secrets } = config::resolve(&text, &source);
         let Some(config) = config else {
             return Err(OpenError::Invalid { path: path.to_owned(), text, problems });
         };
         let worker_threads = config.worker_threads;
-        let identity = Identity { revision: Revision::of(&text), generation: 1, loaded_at: jiff::Timestamp::now() };
+        let identity = Identity {
+            revision: Revision::of(&text),
+            generation: 1,
+            loaded_at: jiff::Timestamp::now(),
+        };
         let snapshot = build(config, identity, learned);
         let disk = Disk { problems, restart_required: Vec::new(), writable: is_writable(path) };
-        let writer = Writer { seen: None, referred: watched, secrets, complaint: String::new(), worker_threads };
+        let writer = Writer {
+            seen: None,
+            referred: watched,
+            secrets,
+            complaint: String::new(),
+            worker_threads,
+        };
         Ok(Self {
             source,
             current: ArcSwap::from_pointee(snapshot),
@@ -124,7 +135,8 @@ impl Live {
             (writer.seen.clone(), writer.referred.clone())
         };
         let Ok(bytes) = self.source.bytes().await else { return true };
-        let now = Seen { revision: Revision::of(bytes), referred: self.source.referred(&referred).await };
+        let now =
+            Seen { revision: Revision::of(bytes), referred: self.source.referred(&referred).await };
         seen != Some(now)
     }
 
@@ -145,14 +157,17 @@ impl Live {
             if writer.seen.as_ref() == Some(&now) {
                 return Reload::Unchanged;
             }
-            let Resolved { config, problems, watched, secrets } = config::resolve(&text, &self.source);
+            let Resolved { config, problems, watched, secrets } =
+                config::resolve(&text, &self.source);
             let Some(config) = config else {
                 writer.seen = Some(now);
                 return self.refuse(&mut writer, problems);
             };
             let old = self.snapshot();
             if paused != Some(revision) && shrinks(&old.config, &config) {
-                tracing::warn!("the file lost more than half of its keys or providers; looking again in 2 s");
+                tracing::warn!(
+                    "the file lost more than half of its keys or providers; looking again in 2 s"
+                );
                 paused = Some(revision);
                 tokio::time::sleep(SHRINK_PAUSE).await;
                 continue;
@@ -160,7 +175,11 @@ impl Live {
             let referred = self.source.referred(&watched).await;
             writer.seen = Some(Seen { revision, referred });
             writer.referred = watched;
-            let restart = if writer.worker_threads == config.worker_threads { Vec::new() } else { restart_keys() };
+            let restart = if writer.worker_threads == config.worker_threads {
+                Vec::new()
+            } else {
+                restart_keys()
+            };
             self.note(problems, restart);
             writer.complaint.clear();
             if revision == old.revision && secrets == writer.secrets {
@@ -236,7 +255,8 @@ fn restart_keys() -> Vec<String> {
 
 fn is_writable(path: &Path) -> bool {
     let access = rustix::fs::Access::WRITE_OK;
-    rustix::fs::access(path, access).is_ok() && rustix::fs::access(file::directory_of(path), access).is_ok()
+    rustix::fs::access(path, access).is_ok()
+        && rustix::fs::access(file::directory_of(path), access).is_ok()
 }
 
 fn unreadable(error: &io::Error) -> Problem {

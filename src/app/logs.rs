@@ -4,7 +4,9 @@ use std::{io::IsTerminal as _, sync::Arc};
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
-use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    Layer, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use super::Live;
 use crate::config::{LogFormat, LogLevel};
@@ -72,7 +74,8 @@ impl Logs {
 #[expect(clippy::disallowed_methods, reason = "`NO_COLOR` is a word to every program")]
 fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
     let colour = std::io::stderr().is_terminal() && std::env::var("NO_COLOR").is_err();
-    let plain = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour).with_target(false);
+    let plain =
+        tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour).with_target(false);
     match format {
         LogFormat::Text => plain.boxed(),
         LogFormat::Json => plain.json().flatten_event(true).boxed(),

@@ -29,6 +29,11 @@ pub use live::{Live, OpenError};
 pub use snapshot::{Learned, Snapshot};
 pub use tasks::Tasks;
 
+/// What a config at `path` may refer to: this process's variables, files beside it.
+pub fn surroundings(path: &std::path::Path) -> Box<dyn crate::config::Surroundings> {
+    Box::new(source::Source { path: path.to_owned() })
+}
+
 /// What the process is made of: handles only. Shared as `Arc<App>`.
 #[derive(Debug)]
 pub struct App {

@@ -69,7 +69,12 @@ pub async fn keep_lists(app: Arc<App>, mut wanted: mpsc::Receiver<Arc<str>>) {
     }
 }
 
-fn load(app: &Arc<App>, loading: &mut JoinSet<Loaded>, asked: &mut HashMap<Arc<str>, Asked>, provider: &Arc<Provider>) {
+fn load(
+    app: &Arc<App>,
+    loading: &mut JoinSet<Loaded>,
+    asked: &mut HashMap<Arc<str>, Asked>,
+    provider: &Arc<Provider>,
+) {
     let fresh = Asked { provider: Arc::clone(provider), at: Instant::now(), failed: false };
     let failed = asked.insert(Arc::clone(&provider.name), fresh).is_some_and(|it| it.failed);
     if let Some(it) = asked.get_mut(&provider.name) {
@@ -83,7 +88,11 @@ fn load(app: &Arc<App>, loading: &mut JoinSet<Loaded>, asked: &mut HashMap<Arc<s
 }
 
 async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, (provider, loaded): Loaded) {
-    let Some(state) = asked.get_mut(&provider.name).filter(|it| it.provider.is_same_service(&provider)) else { return };
+    let Some(state) =
+        asked.get_mut(&provider.name).filter(|it| it.provider.is_same_service(&provider))
+    else {
+        return;
+    };
     let said = std::mem::replace(&mut state.failed, loaded.is_err());
     match loaded {
         Ok(list) => {
@@ -96,7 +105,10 @@ async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, (provider
                     learned.lists = Arc::new(Lists::new(all));
                 })
                 .await;
-            let (path, lists) = (app.cache_dir.join("models-cache.json"), app.live.snapshot().learned.lists.all().clone());
+            let (path, lists) = (
+                app.cache_dir.join("models-cache.json"),
+                app.live.snapshot().learned.lists.all().clone(),
+            );
             let saved = tokio::task::spawn_blocking(move || lists::save(&path, &lists)).await;
             if let Ok(Err(error)) = saved {
                 tracing::warn!(%error, "the cache of model lists cannot be written");
@@ -127,7 +139,11 @@ pub async fn keep_found(app: Arc<App>) {
         let before = &app.live.snapshot().learned;
         let is_same = before.docker_host == docker_host
             && before.found.len() == found.len()
-            && before.found.iter().zip(&found).all(|(a, b)| a.name == b.name && a.is_same_service(b));
+            && before
+                .found
+                .iter()
+                .zip(&found)
+                .all(|(a, b)| a.name == b.name && a.is_same_service(b));
         if !is_same {
             for provider in &found {
                 tracing::info!(provider = %provider.name, "found a provider that is not in the file");
@@ -162,7 +178,9 @@ fn own_addresses(app: &App) -> Vec<SocketAddr> {
 async fn public_free(app: &App) -> Vec<Arc<Provider>> {
     let mut found = Vec::new();
     for preset in preset::presets().iter().filter(|it| it.public_free_no_auth && !it.local) {
-        let Some(base_url) = preset.base_url.as_deref().and_then(|it| it.parse().ok()) else { continue };
+        let Some(base_url) = preset.base_url.as_deref().and_then(|it| it.parse().ok()) else {
+            continue;
+        };
         let provider = Provider {
             name: preset.name.as_str().into(),
             preset,

@@ -45,7 +45,12 @@ pub struct Identity {
 }
 
 impl Snapshot {
-    pub fn build(config: Arc<Config>, keys: Arc<KeyTable>, identity: Identity, learned: Learned) -> Self {
+    pub fn build(
+        config: Arc<Config>,
+        keys: Arc<KeyTable>,
+        identity: Identity,
+        learned: Learned,
+    ) -> Self {
         let in_file = |name: &str| config.providers.iter().any(|it| &*it.name == name);
         // A provider of the file wins over a found one of its name, also when it is disabled.
         let found = learned.found.iter().filter(|it| !in_file(&it.name));

@@ -77,20 +77,26 @@ impl Source {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// Variables of the process, files beside the config.
 impl Surroundings for Source {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the file's references are read")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the file's references are read"
+    )]
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
 
     fn file(&self, path: &str) -> io::Result<String> {
         let bytes = file::read(&self.locate(path), MAX_SECRET_BYTES)?;
-        String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+        String::from_utf8(bytes)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
     }
 
     fn locate(&self, path: &str) -> PathBuf {

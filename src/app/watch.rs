@@ -12,10 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, timeout_at},
 };
 
-use super::{
-    Live,
-    live::Reload,
-};
+use super::{Live, live::Reload};
 
 const QUIET: Duration = Duration::from_millis(100);
 const AT_MOST: Duration = Duration::from_secs(1);
@@ -83,7 +80,11 @@ impl Watches {
 }
 
 /// The one task that reloads, so that an older read never overtakes a newer one.
-pub async fn follow(live: Arc<Live>, mut asked: mpsc::Receiver<oneshot::Sender<Reload>>, watch: bool) {
+pub async fn follow(
+    live: Arc<Live>,
+    mut asked: mpsc::Receiver<oneshot::Sender<Reload>>,
+    watch: bool,
+) {
     let (mut watches, mut wakeups) = Watches::new(watch);
     watches.rearm(live.directories().await);
     let mut poll = tokio::time::interval(POLL);

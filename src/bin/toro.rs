@@ -1,1 +1,5 @@
-fn main(){}
+//! The client.
+
+fn main() -> std::process::ExitCode {
+    tokenrouter::cli::toro()
+}

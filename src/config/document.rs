@@ -80,11 +80,19 @@ struct Walk<'p, 't> {
 
 impl Walk<'_, '_> {
     /// Whether the value fits; one that does not is reported.
-    fn value(&mut self, schema: &Schema, value: &mut Spanned<DeValue<'_>>, path: &str, key: Range<usize>) -> bool {
+    fn value(
+        &mut self,
+        schema: &Schema,
+        value: &mut Spanned<DeValue<'_>>,
+        path: &str,
+        key: Range<usize>,
+    ) -> bool {
         let span = if value.span().is_empty() { key } else { value.span() };
         self.document.spans.insert(path.to_owned(), span.clone());
         let schema = alternative(schema, value.get_ref());
-        if let (DeValue::Datetime(moment), Some("date-time")) = (value.get_ref(), schema["format"].as_str()) {
+        if let (DeValue::Datetime(moment), Some("date-time")) =
+            (value.get_ref(), schema["format"].as_str())
+        {
             // Written as a TOML date or as a string, it is the same moment.
             let text = moment.to_string();
             *value.get_mut() = DeValue::String(text.into());
@@ -110,7 +118,9 @@ impl Walk<'_, '_> {
                 return fits.into_iter().all(|it| it);
             }
             DeValue::String(text) => return self.word(schema, text, path, span),
-            DeValue::Integer(_) | DeValue::Float(_) => return self.number(schema, value.get_ref(), path, span),
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                return self.number(schema, value.get_ref(), path, span);
+            }
             _ => {}
         }
         true
@@ -123,12 +133,15 @@ impl Walk<'_, '_> {
             let key = name.get_ref().to_string();
             let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             let free = &schema["additionalProperties"];
-            let Some(property) = known.and_then(|it| it.get(&key)).or(free.is_object().then_some(free)) else {
+            let Some(property) =
+                known.and_then(|it| it.get(&key)).or(free.is_object().then_some(free))
+            else {
                 out.push(key.clone());
                 if key.starts_with("x-") {
                     continue; // a person's own table
                 }
-                let current = known.into_iter().flatten().filter(|it| it.1.get("x-legacy").is_none());
+                let current =
+                    known.into_iter().flatten().filter(|it| it.1.get("x-legacy").is_none());
                 let near = nearest(&key, current.map(|it| it.0.as_str()));
                 self.problems
                     .error("unknown_key", name.span(), format!("unknown key `{full}`"))
@@ -166,18 +179,31 @@ impl Walk<'_, '_> {
         }
         let near = nearest(text, known.iter().copied()).map(|it| format!("did you mean `{it}`?"));
         self.problems
-            .error("unknown_word", span, format!("`{path}` must be one of `{}`", known.join("`, `")))
+            .error(
+                "unknown_word",
+                span,
+                format!("`{path}` must be one of `{}`", known.join("`, `")),
+            )
             .maybe_help(near);
         false
     }
 
-    fn number(&mut self, schema: &Schema, value: &DeValue<'_>, path: &str, span: Range<usize>) -> bool {
+    fn number(
+        &mut self,
+        schema: &Schema,
+        value: &DeValue<'_>,
+        path: &str,
+        span: Range<usize>,
+    ) -> bool {
         let Some(number) = number_of(value) else {
             self.problems.error("range", span, format!("`{path}` is too large a number"));
             return false;
         };
         let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
-        if least.is_none_or(|it| number >= it) && most.is_none_or(|it| number <= it) && number.is_finite() {
+        if least.is_none_or(|it| number >= it)
+            && most.is_none_or(|it| number <= it)
+            && number.is_finite()
+        {
             return true;
         }
         let least = least.map_or(String::new(), |it| format!("at least {it}"));
@@ -190,7 +216,8 @@ impl Walk<'_, '_> {
 
 fn number_of(value: &DeValue<'_>) -> Option<f64> {
     match value {
-        DeValue::Integer(it) => {
+        DeValue::Integer(it) =>
+        {
             #[expect(clippy::cast_precision_loss, reason = "bounds are small")]
             i64::from_str_radix(it.as_str(), it.radix()).ok().map(|it| it as f64)
         }
@@ -232,7 +259,9 @@ fn kinds(schema: &Schema) -> Vec<&str> {
     }
     match &schema["type"] {
         Schema::String(one) => vec![one],
-        Schema::Array(many) => many.iter().filter_map(Schema::as_str).filter(|it| *it != "null").collect(),
+        Schema::Array(many) => {
+            many.iter().filter_map(Schema::as_str).filter(|it| *it != "null").collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -265,7 +294,12 @@ pub fn masked(text: &str) -> String {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut hidden = Vec::new();
     let span = table.span();
-    hide(full_schema(), &Spanned::new(span, DeValue::Table(table.into_inner())), false, &mut hidden);
+    hide(
+        full_schema(),
+        &Spanned::new(span, DeValue::Table(table.into_inner())),
+        false,
+        &mut hidden,
+    );
     let mut out = text.to_owned().into_bytes();
     // Where the text is not TOML nothing is known of its values, so the whole line is hidden.
     for error in errors {
@@ -286,16 +320,24 @@ pub fn masked(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn hide(schema: &Schema, value: &Spanned<DeValue<'_>>, public: bool, hidden: &mut Vec<Range<usize>>) {
+fn hide(
+    schema: &Schema,
+    value: &Spanned<DeValue<'_>>,
+    public: bool,
+    hidden: &mut Vec<Range<usize>>,
+) {
     let schema = alternative(schema, value.get_ref());
     let public = public || schema["x-public"] == true || !words(schema).is_empty();
     match value.get_ref() {
         DeValue::String(_) if !public => hidden.push(value.span()),
-        DeValue::Array(array) => array.iter().for_each(|it| hide(&schema["items"], it, public, hidden)),
+        DeValue::Array(array) => {
+            array.iter().for_each(|it| hide(&schema["items"], it, public, hidden))
+        }
         DeValue::Table(table) => {
             for (name, value) in table {
                 let name: &str = name.get_ref();
-                let property = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
+                let property =
+                    schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
                 let public = property["x-public"] == true;
                 hide(property, value, public, hidden);
             }

@@ -41,9 +41,8 @@ impl Problem {
         };
         let end = self.span.end.min(masked.len());
         let start = self.span.start.min(end);
-        let snippet = Snippet::source(masked)
-            .path(path)
-            .annotation(AnnotationKind::Primary.span(start..end));
+        let snippet =
+            Snippet::source(masked).path(path).annotation(AnnotationKind::Primary.span(start..end));
         let mut groups = vec![level.primary_title(&*self.message).id(self.code).element(snippet)];
         if let Some(text) = &self.help {
             groups.push(Group::with_title(help.secondary_title(&**text)));
@@ -70,19 +69,40 @@ impl<'a> Problems<'a> {
         Self { text, found: Vec::new() }
     }
 
-    pub(super) fn error(&mut self, code: &'static str, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         self.add(Severity::Error, code, span, message.into())
     }
 
-    pub(super) fn warning(&mut self, code: &'static str, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
+    pub(super) fn warning(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         self.add(Severity::Warning, code, span, message.into())
     }
 
-    pub(super) fn note(&mut self, code: &'static str, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
+    pub(super) fn note(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         self.add(Severity::Note, code, span, message.into())
     }
 
-    fn add(&mut self, severity: Severity, code: &'static str, span: Range<usize>, message: String) -> &mut Problem {
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        span: Range<usize>,
+        message: String,
+    ) -> &mut Problem {
         let (line, column) = position(self.text, span.start);
         self.found.push(Problem { severity, code, line, column, message, help: None, span });
         let last = self.found.len() - 1;

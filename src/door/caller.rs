@@ -25,7 +25,11 @@ const FORWARDED: [&str; 6] =
 
 /// Checks the right that a route asks for. A presented key is always used, also where none is
 /// needed.
-pub(super) fn admit(arrival: &Arrival, headers: &HeaderMap, right: Right) -> Result<Caller, Refusal> {
+pub(super) fn admit(
+    arrival: &Arrival,
+    headers: &HeaderMap,
+    right: Right,
+) -> Result<Caller, Refusal> {
     if right == Right::Public {
         return Ok(Caller { key: None, role: Role::Inferrer });
     }
@@ -44,7 +48,12 @@ pub(super) fn admit(arrival: &Arrival, headers: &HeaderMap, right: Right) -> Res
     if caller.role.may(right) {
         return Ok(caller);
     }
-    Err(Refusal::new(403, "invalid_request_error", "forbidden", "this key's role does not allow this"))
+    Err(Refusal::new(
+        403,
+        "invalid_request_error",
+        "forbidden",
+        "this key's role does not allow this",
+    ))
 }
 
 /// One answer for no key, an unknown one and an expired one.
@@ -56,10 +65,12 @@ fn bad_key() -> Refusal {
 /// The key that a request presents; `Some(None)` when it presents something that cannot be one.
 fn presented(headers: &HeaderMap) -> Option<Option<&str>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let (scheme, key) = value.to_str().ok().and_then(|it| it.split_once(' ')).unwrap_or_default();
+        let (scheme, key) =
+            value.to_str().ok().and_then(|it| it.split_once(' ')).unwrap_or_default();
         return Some(scheme.eq_ignore_ascii_case("bearer").then_some(key.trim()));
     }
-    let named = ["x-api-key", "x-goog-api-key", "api-key"].iter().find_map(|it| headers.get(*it))?;
+    let named =
+        ["x-api-key", "x-goog-api-key", "api-key"].iter().find_map(|it| headers.get(*it))?;
     Some(named.to_str().ok().map(str::trim))
 }
 

@@ -99,7 +99,12 @@ pub fn router(rows: &'static [Route]) -> Router<Arc<App>> {
 async fn enter(app: Arc<App>, row: &Route, request: Request<Body>) -> Answer {
     let (mut head, body) = request.into_parts();
     let Some(arrival) = head.extensions.remove::<Arrival>() else {
-        return Err(Refusal::new(500, "server_error", "internal_error", "the request has no arrival"));
+        return Err(Refusal::new(
+            500,
+            "server_error",
+            "internal_error",
+            "the request has no arrival",
+        ));
     };
     let caller = caller::admit(&arrival, &head.headers, row.right)?;
     (row.handler)(Visit { app, arrival, caller, head, body }).await
@@ -109,7 +114,11 @@ async fn enter(app: Arc<App>, row: &Route, request: Request<Body>) -> Answer {
 /// that both protocols have.
 fn face_of(row: Protocol, request: &Request<Body>) -> Protocol {
     let shared = request.uri().path().starts_with("/v1/models");
-    if shared && request.headers().contains_key("anthropic-version") { Protocol::Messages } else { row }
+    if shared && request.headers().contains_key("anthropic-version") {
+        Protocol::Messages
+    } else {
+        row
+    }
 }
 
 /// The face of a path that is no route.

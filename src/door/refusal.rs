@@ -16,7 +16,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub fn new(status: u16, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(
+        status: u16,
+        kind: &'static str,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         let fault = Box::new(Fault::new(status, kind, code, message.into()));
         Self { fault, headers: Vec::new(), cause: None, booked: false }
     }

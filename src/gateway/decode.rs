@@ -63,7 +63,11 @@ pub(super) fn is_encoded(headers: &HeaderMap, body: &[u8]) -> bool {
 }
 
 /// The decoded body. Plain JSON under a wrong `Content-Encoding` is taken as it is.
-pub(super) fn decode(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+pub(super) fn decode(
+    headers: &HeaderMap,
+    body: &[u8],
+    limit: usize,
+) -> Result<Vec<u8>, DecodeError> {
     let mut named = encodings(headers)?;
     if named.is_empty() {
         named.extend(sniff(body));
@@ -89,7 +93,10 @@ fn undo(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Decode
         Encoding::Brotli => read(brotli_decompressor::Decompressor::new(body, 8192), limit),
         Encoding::Zstd => {
             let decoder = ruzstd::decoding::StreamingDecoder::new(body);
-            read(decoder.map_err(|it| DecodeError::Broken(io::Error::other(it.to_string())))?, limit)
+            read(
+                decoder.map_err(|it| DecodeError::Broken(io::Error::other(it.to_string())))?,
+                limit,
+            )
         }
     }
 }
@@ -109,7 +116,10 @@ mod tests {
     use super::*;
 
     fn named(encoding: &str) -> HeaderMap {
-        HeaderMap::from_iter([(http::header::CONTENT_ENCODING, HeaderValue::from_str(encoding).unwrap())])
+        HeaderMap::from_iter([(
+            http::header::CONTENT_ENCODING,
+            HeaderValue::from_str(encoding).unwrap(),
+        )])
     }
 
     fn gzip(body: &[u8]) -> Vec<u8> {
@@ -122,7 +132,11 @@ mod tests {
     fn what_was_encoded_is_decoded_within_the_limit() {
         let plain = br#"{"model":"m"}"#;
         assert_eq!(decode(&named("gzip"), &gzip(plain), 99).unwrap(), plain);
-        assert_eq!(decode(&HeaderMap::new(), &gzip(plain), 99).unwrap(), plain, "found by its magic");
+        assert_eq!(
+            decode(&HeaderMap::new(), &gzip(plain), 99).unwrap(),
+            plain,
+            "found by its magic"
+        );
         assert_eq!(decode(&named("gzip, gzip"), &gzip(&gzip(plain)), 99).unwrap(), plain);
         assert_eq!(decode(&named("gzip"), plain, 99).unwrap(), plain, "a wrong header is forgiven");
         assert_eq!(decode(&named("identity"), plain, 99).unwrap(), plain);
@@ -134,7 +148,10 @@ mod tests {
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         zlib.write_all(plain).unwrap();
         assert_eq!(decode(&named("deflate"), &zlib.finish().unwrap(), 99).unwrap(), plain);
-        let zstd = ruzstd::encoding::compress_to_vec(&plain[..], ruzstd::encoding::CompressionLevel::Fastest);
+        let zstd = ruzstd::encoding::compress_to_vec(
+            &plain[..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
         assert_eq!(decode(&named("zstd"), &zstd, 99).unwrap(), plain);
     }
 }

@@ -78,9 +78,11 @@ pub(super) fn broke(provider: &str) -> Refusal {
 
 pub(super) fn upstream(provider: &str, error: &UpstreamError) -> Refusal {
     let (status, code, what) = match error {
-        UpstreamError::NoCredential => {
-            (503, "provider_unconfigured", "has a credential that cannot be read; see `torod check`")
-        }
+        UpstreamError::NoCredential => (
+            503,
+            "provider_unconfigured",
+            "has a credential that cannot be read; see `torod check`",
+        ),
         UpstreamError::Connect(_) => (502, "upstream_unreachable", "cannot be reached"),
         UpstreamError::Silent(_) => (504, "upstream_timeout", "did not answer in time"),
         UpstreamError::Broke(_) => (502, "upstream_broke", "broke off before it answered"),

@@ -91,7 +91,12 @@ fn takes(target: &Target, wanted: Protocol) -> bool {
     }
 }
 
-async fn attempt(app: &App, request: Request<'_>, inbound: &Inbound, target: &Target) -> Result<(Gathered, bool), Refusal> {
+async fn attempt(
+    app: &App,
+    request: Request<'_>,
+    inbound: &Inbound,
+    target: &Target,
+) -> Result<(Gathered, bool), Refusal> {
     let provider = &target.provider;
     let injected = provider.include_usage && inbound.usage_wish.is_some();
     let body = inbound.body_for(&target.model, injected);
@@ -126,5 +131,9 @@ fn path_for<'a>(request: Request<'a>, model: &str) -> std::borrow::Cow<'a, str> 
 }
 
 /// Everything that could mean something in a path.
-const ESCAPED: percent_encoding::AsciiSet =
-    percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+const ESCAPED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@');

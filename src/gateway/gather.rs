@@ -44,7 +44,11 @@ pub(super) struct Gathered {
 }
 
 /// Looks at a reply's head and its first bytes.
-pub(super) async fn gather(reply: Reply, provider: &Provider, endpoint: &Endpoint) -> Result<Gathered, Refusal> {
+pub(super) async fn gather(
+    reply: Reply,
+    provider: &Provider,
+    endpoint: &Endpoint,
+) -> Result<Gathered, Refusal> {
     let status = reply.status;
     if status == StatusCode::UNAUTHORIZED {
         return Err(error::upstream_credentials(&provider.name));
@@ -56,7 +60,8 @@ pub(super) async fn gather(reply: Reply, provider: &Provider, endpoint: &Endpoin
         let why = if status.is_redirection() { "a redirect" } else { "an unknown status" };
         return Err(error::upstream_garbage(&provider.name, why));
     }
-    let kind = kind_of(&reply, endpoint).map_err(|why| error::upstream_garbage(&provider.name, why))?;
+    let kind =
+        kind_of(&reply, endpoint).map_err(|why| error::upstream_garbage(&provider.name, why))?;
     let broken = |it: &dyn std::error::Error| error::broke(&provider.name).because(chain(it));
     match kind {
         Kind::Events | Kind::Opaque => first(reply, kind, provider).await,
@@ -89,12 +94,25 @@ fn kind_of(reply: &Reply, endpoint: &Endpoint) -> Result<Kind, &'static str> {
 
 /// Waits for the first piece of a stream: until then another target may still be asked.
 async fn first(mut reply: Reply, kind: Kind, provider: &Provider) -> Result<Gathered, Refusal> {
-    let mut gathered = |reply, first: Option<Bytes>, is_whole| Gathered { reply, kind, ahead: first.into_iter().collect(), is_whole };
+    let gathered = |reply, first: Option<Bytes>, is_whole| Gathered {
+        reply,
+        kind,
+        ahead: first.into_iter().collect(),
+        is_whole,
+    };
     loop {
-        let frame = timeout(provider.first_byte.max(Duration::from_secs(1)), reply.body.frame()).await;
+        let frame =
+            timeout(provider.first_byte.max(Duration::from_secs(1)), reply.body.frame()).await;
         match frame {
-            Err(_) => return Err(error::upstream(&provider.name, &crate::upstream::UpstreamError::Silent(provider.first_byte.as_secs()))),
-            Ok(None) if kind == Kind::Events => return Err(error::broke(&provider.name).because("the stream is empty")),
+            Err(_) => {
+                return Err(error::upstream(
+                    &provider.name,
+                    &crate::upstream::UpstreamError::Silent(provider.first_byte.as_secs()),
+                ));
+            }
+            Ok(None) if kind == Kind::Events => {
+                return Err(error::broke(&provider.name).because("the stream is empty"));
+            }
             Ok(None) => return Ok(gathered(reply, None, true)),
             Ok(Some(Err(it))) => return Err(error::broke(&provider.name).because(chain(&it))),
             Ok(Some(Ok(frame))) => {

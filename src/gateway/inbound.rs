@@ -34,7 +34,12 @@ pub(super) struct Inbound {
 
 impl Inbound {
     /// Reads the body and the model that it names.
-    pub(super) async fn read(endpoint: &'static Endpoint, head: &request::Parts, body: Body, limit: usize) -> Result<Self, Refusal> {
+    pub(super) async fn read(
+        endpoint: &'static Endpoint,
+        head: &request::Parts,
+        body: Body,
+        limit: usize,
+    ) -> Result<Self, Refusal> {
         let body = whole(&head.headers, body, limit).await?;
         let mut inbound = Self {
             endpoint,
@@ -47,7 +52,8 @@ impl Inbound {
         };
         inbound.look(head)?;
         if inbound.model.is_none() && endpoint.needs_model {
-            return Err(Refusal::bad_request("invalid_model", "the request names no `model`").param("model"));
+            return Err(Refusal::bad_request("invalid_model", "the request names no `model`")
+                .param("model"));
         }
         Ok(inbound)
     }
@@ -61,7 +67,9 @@ impl Inbound {
             return Ok(());
         }
         let kind = head.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        if let Some(boundary) = kind.filter(|_| self.endpoint.model_at == ModelAt::Form).and_then(multipart::boundary) {
+        if let Some(boundary) =
+            kind.filter(|_| self.endpoint.model_at == ModelAt::Form).and_then(multipart::boundary)
+        {
             if let Some((name, range)) = multipart::model(&self.body, boundary) {
                 (self.model, self.model_at) = (Some(name), Some((range, false)));
             }
@@ -83,7 +91,8 @@ impl Inbound {
         if let (Some((range, json)), Some(own)) = (&self.model_at, &self.model)
             && own != model
         {
-            let fresh = if *json { peek::quoted(model) } else { Bytes::copy_from_slice(model.as_bytes()) };
+            let fresh =
+                if *json { peek::quoted(model) } else { Bytes::copy_from_slice(model.as_bytes()) };
             edits.push((range.clone(), fresh));
         }
         if let Some((range, text)) = self.usage_wish.as_ref().filter(|_| wish) {
@@ -132,9 +141,12 @@ async fn whole(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Byte
     }
     let decoded = if read.len() > DECODE_INLINE {
         let headers = headers.clone();
-        tokio::task::spawn_blocking(move || decode::decode(&headers, &read, limit))
-            .await
-            .map_err(|it| Refusal::new(500, "server_error", "internal_error", "the body was not decoded").because(it.to_string()))?
+        tokio::task::spawn_blocking(move || decode::decode(&headers, &read, limit)).await.map_err(
+            |it| {
+                Refusal::new(500, "server_error", "internal_error", "the body was not decoded")
+                    .because(it.to_string())
+            },
+        )?
     } else {
         decode::decode(headers, &read, limit)
     };

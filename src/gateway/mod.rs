@@ -19,11 +19,20 @@ use crate::{
     llm::Protocol::{self, Chat, Gemini, Messages, Responses},
 };
 
-const fn row(method: &'static str, path: &'static str, face: Protocol, handler: fn(crate::door::Visit) -> crate::door::Answering) -> Route {
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    face: Protocol,
+    handler: fn(crate::door::Visit) -> crate::door::Answering,
+) -> Route {
     Route { method, path, right: Infer, face, handler }
 }
 
-const fn public(method: &'static str, path: &'static str, handler: fn(crate::door::Visit) -> crate::door::Answering) -> Route {
+const fn public(
+    method: &'static str,
+    path: &'static str,
+    handler: fn(crate::door::Visit) -> crate::door::Answering,
+) -> Route {
     Route { method, path, right: Public, face: Chat, handler }
 }
 
@@ -38,7 +47,7 @@ pub static ROUTES: &[Route] = &[
     row("GET", "/v1/status", Chat, handler!(status::status)),
     row("GET", "/v1/models", Chat, handler!(models::list)),
     row("GET", "/v1/models/{*id}", Chat, handler!(models::one)),
-    row("POST", "/v1/models/{*call}", Gemini, handler!(walk::gemini)),
+    row("POST", "/v1/models/{*id}", Gemini, handler!(walk::gemini)),
     row("POST", "/v1/chat/completions", Chat, handler!(walk::chat)),
     row("POST", "/v1/completions", Chat, handler!(walk::completions)),
     row("POST", "/v1/embeddings", Chat, handler!(walk::embeddings)),

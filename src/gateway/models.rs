@@ -16,7 +16,9 @@ pub(super) async fn list(visit: Visit) -> Answer {
         let data: Vec<Value> = names.iter().map(|it| anthropic(&it.0)).collect();
         let id = |it: Option<&(String, String)>| it.map(|it| it.0.clone());
         let (first, last) = (id(names.first()), id(names.last()));
-        return json(&json!({ "data": data, "has_more": false, "first_id": first, "last_id": last }));
+        return json(
+            &json!({ "data": data, "has_more": false, "first_id": first, "last_id": last }),
+        );
     }
     let data: Vec<Value> = names.iter().map(|(id, owner)| openai(id, owner)).collect();
     json(&json!({ "object": "list", "data": data }))

@@ -15,12 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    decode,
-    forward::Answered,
-    gather::Kind,
-    settlement::Settlement,
-};
+use super::{decode, forward::Answered, gather::Kind, settlement::Settlement};
 use crate::{
     app::App,
     door::Booked,
@@ -32,7 +27,13 @@ use crate::{
 const MAX_ENCODED: usize = 4 * 1024 * 1024;
 
 /// The response to the client. From here on a break can only be said in the stream itself.
-pub(super) fn relay(app: &App, endpoint: &Endpoint, answered: Answered, mut settlement: Settlement, read_usage: bool) -> Response<Body> {
+pub(super) fn relay(
+    app: &App,
+    endpoint: &Endpoint,
+    answered: Answered,
+    mut settlement: Settlement,
+    read_usage: bool,
+) -> Response<Body> {
     let Answered { gathered, target, injected } = answered;
     let (kind, status) = (gathered.kind, gathered.reply.status);
     let protocol = endpoint.protocol;
@@ -118,7 +119,9 @@ impl Relay {
             }
         }
         ready!(self.poll_patience(context));
-        Poll::Ready(Next::Broke(Broke("nothing came within the idle limit, or torod is ending".into())))
+        Poll::Ready(Next::Broke(Broke(
+            "nothing came within the idle limit, or torod is ending".into(),
+        )))
     }
 
     /// Ready when nothing more is waited for. One timer serves the whole stream: it is moved only
@@ -144,7 +147,9 @@ impl Relay {
     fn pass(&mut self, bytes: Bytes) -> Bytes {
         match &mut self.encoded {
             None => self.settlement.feed(&bytes),
-            Some((_, kept)) if kept.len() + bytes.len() <= MAX_ENCODED => kept.extend_from_slice(&bytes),
+            Some((_, kept)) if kept.len() + bytes.len() <= MAX_ENCODED => {
+                kept.extend_from_slice(&bytes)
+            }
             Some(_) => {}
         }
         match &mut self.filter {
@@ -185,14 +190,18 @@ impl HttpBody for Relay {
     type Data = Bytes;
     type Error = Broke;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
         let relay = self.get_mut();
         while !relay.is_done {
             let bytes = match ready!(relay.poll_next(context)) {
                 Next::Bytes(bytes) => {
                     let shown = relay.pass(bytes);
                     // With a known length nobody asks again after the last byte.
-                    let nothing_follows = relay.ahead.is_empty() && relay.body.as_ref().is_none_or(HttpBody::is_end_stream);
+                    let nothing_follows = relay.ahead.is_empty()
+                        && relay.body.as_ref().is_none_or(HttpBody::is_end_stream);
                     if nothing_follows && !relay.is_stream {
                         relay.is_done = true;
                         relay.finish();
@@ -228,7 +237,9 @@ impl HttpBody for Relay {
         }
         match self.body.as_ref().map(HttpBody::size_hint) {
             None => SizeHint::with_exact(ahead),
-            Some(rest) => rest.exact().map_or_else(SizeHint::default, |it| SizeHint::with_exact(ahead + it)),
+            Some(rest) => {
+                rest.exact().map_or_else(SizeHint::default, |it| SizeHint::with_exact(ahead + it))
+            }
         }
     }
 }

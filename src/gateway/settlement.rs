@@ -44,7 +44,13 @@ pub(super) struct Settlement {
 }
 
 impl Settlement {
-    pub(super) fn open(app: &Arc<App>, arrival: &Arrival, caller: &Caller, headers: &HeaderMap, facts: Facts) -> Self {
+    pub(super) fn open(
+        app: &Arc<App>,
+        arrival: &Arrival,
+        caller: &Caller,
+        headers: &HeaderMap,
+        facts: Facts,
+    ) -> Self {
         let agent = headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok());
         Self {
             app: Arc::clone(app),
@@ -82,7 +88,8 @@ impl Settlement {
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.status = refusal.fault.status;
         self.void = self.status == 400;
-        self.outcome = Some(if self.status < 500 { Outcome::Refused } else { Outcome::UpstreamBroke });
+        self.outcome =
+            Some(if self.status < 500 { Outcome::Refused } else { Outcome::UpstreamBroke });
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
@@ -120,7 +127,8 @@ impl Settlement {
         if self.outcome.is_none() && complete && !std::thread::panicking() {
             self.end(true);
         }
-        let unfinished = if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientGone };
+        let unfinished =
+            if std::thread::panicking() { Outcome::Panicked } else { Outcome::ClientGone };
         let found = self.meter.take().map(|it| it.finish(self.facts.request_bytes, answered));
         let found = found.unwrap_or_default();
         let mut outcome = self.outcome.unwrap_or(unfinished);

@@ -38,7 +38,11 @@ pub(super) async fn ready(visit: Visit) -> Answer {
 
 /// `GET /v1`: which paths there are.
 pub(super) async fn root(_: Visit) -> Answer {
-    let paths: Vec<_> = super::ROUTES.iter().filter(|it| it.path.starts_with("/v1/") && !it.path.contains('{')).map(|it| it.path).collect();
+    let paths: Vec<_> = super::ROUTES
+        .iter()
+        .filter(|it| it.path.starts_with("/v1/") && !it.path.contains('{'))
+        .map(|it| it.path)
+        .collect();
     let mut unique = paths;
     unique.dedup();
     json(&json!({
@@ -51,7 +55,8 @@ pub(super) async fn root(_: Visit) -> Answer {
 pub(super) async fn status(visit: Visit) -> Answer {
     let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
     let totals = app.ledger.totals();
-    let providers: Vec<_> = snapshot.table.providers().iter().map(|it| of_provider(it, &visit)).collect();
+    let providers: Vec<_> =
+        snapshot.table.providers().iter().map(|it| of_provider(it, &visit)).collect();
     let disabled = snapshot.config.providers.iter().filter(|it| !it.enabled);
     let millis = totals.duration.as_secs_f64() * 1000.0;
     #[expect(clippy::cast_precision_loss, reason = "an average needs no more")]
@@ -74,7 +79,10 @@ pub(super) async fn status(visit: Visit) -> Answer {
         estimated: totals.estimated,
         avg_latency_ms: average,
         outcomes: totals.outcomes,
-        providers: providers.into_iter().chain(disabled.map(|it| of_provider(it, &visit))).collect(),
+        providers: providers
+            .into_iter()
+            .chain(disabled.map(|it| of_provider(it, &visit)))
+            .collect(),
     })
 }
 

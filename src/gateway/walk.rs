@@ -17,18 +17,21 @@
 //! same line. On the way there is one `ArcSwap` load, no lock across an await, no file, and no
 //! JSON tree. The client gone means: body dropped, provider's connection dropped, entry booked.
 
+use std::sync::Arc;
+
 use super::{
     error::model_not_allowed,
-    forward::{Answered, Request, forward},
+    forward::{Request, forward},
     inbound::Inbound,
     relay::relay,
     settlement::{Facts, Settlement},
 };
 use crate::{
-    access::{KeyTable, Key},
+    access::Key,
     door::{Answer, Arrival, Refusal, Visit},
     llm::{Endpoint, endpoint},
     routing::Route,
+    store::Responses,
 };
 
 /// The line itself.
@@ -56,8 +59,15 @@ async fn walk(endpoint: &'static Endpoint, visit: Visit) -> Answer {
         followed_up(&app.responses, key, &inbound)?;
         forward(&app, request, &inbound, route, &mut settlement).await
     };
+    let ended = app.tasks.ended();
+    let asked = async {
+        tokio::select! {
+            asked = asked => asked,
+            () = ended.cancelled() => Err(draining()),
+        }
+    };
     match asked.await {
-        Ok(answered) => Ok(answer(&app, endpoint, answered, settlement)),
+        Ok(answered) => Ok(relay(&app, endpoint, answered, settlement, true)),
         Err(mut refusal) => {
             settlement.refuse(&refusal);
             refusal.booked = refusal.fault.status != 400;
@@ -66,19 +76,20 @@ async fn walk(endpoint: &'static Endpoint, visit: Visit) -> Answer {
     }
 }
 
-fn answer(app: &crate::app::App, endpoint: &Endpoint, answered: Answered, settlement: Settlement) -> http::Response<axum::body::Body> {
-    relay(app, endpoint, answered, settlement, true)
+/// The end of the process came before the provider's answer.
+fn draining() -> Refusal {
+    Refusal::new(503, "server_error", "draining", "torod is shutting down")
 }
 
 /// The targets of the request's model, if the key may use it.
-fn route(arrival: &Arrival, key: Option<&std::sync::Arc<Key>>, inbound: &Inbound) -> Result<Route, Refusal> {
+fn route(arrival: &Arrival, key: Option<&Arc<Key>>, inbound: &Inbound) -> Result<Route, Refusal> {
     let snapshot = &arrival.snapshot;
     let mut route = match &inbound.model {
         Some(model) => snapshot.table.route(model)?,
         None => snapshot.table.default_route()?,
     };
     let Some(key) = key else { return Ok(route) };
-    let keys: &KeyTable = &snapshot.keys;
+    let keys = &snapshot.keys;
     let name = inbound.model.as_deref().unwrap_or_default();
     if !keys.allows(key, &[name]) {
         route.targets.retain(|it| keys.allows(key, &[&it.full_name()]));
@@ -87,7 +98,11 @@ fn route(arrival: &Arrival, key: Option<&std::sync::Arc<Key>>, inbound: &Inbound
 }
 
 /// A response that another key made is not there for this one.
-fn followed_up(responses: &crate::store::Responses, key: Option<&std::sync::Arc<Key>>, inbound: &Inbound) -> Result<(), Refusal> {
+fn followed_up(
+    responses: &Responses,
+    key: Option<&Arc<Key>>,
+    inbound: &Inbound,
+) -> Result<(), Refusal> {
     let Some(id) = &inbound.previous_response else { return Ok(()) };
     let foreign = responses.find(id).is_some_and(|it| it.key.as_ref() != key.map(|it| &it.id));
     if foreign { Err(super::answers::no_such_response()) } else { Ok(()) }

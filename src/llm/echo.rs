@@ -64,8 +64,10 @@ impl Switches {
 
 /// `200ms` or `2s`, at most a minute.
 fn span(text: &str) -> Duration {
-    let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len()));
-    let millis = number.parse::<u64>().unwrap_or(0).saturating_mul(if unit == "s" { 1000 } else { 1 });
+    let (number, unit) =
+        text.split_at(text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len()));
+    let millis =
+        number.parse::<u64>().unwrap_or(0).saturating_mul(if unit == "s" { 1000 } else { 1 });
     Duration::from_millis(millis.min(60_000))
 }
 
@@ -111,7 +113,13 @@ pub fn answer(path: &str, body: &[u8]) -> Script {
 }
 
 fn refuse(status: u16, message: &str, wait: Duration) -> Script {
-    let kind = if status == 429 { "rate_limit_error" } else if status < 500 { "invalid_request_error" } else { "server_error" };
+    let kind = if status == 429 {
+        "rate_limit_error"
+    } else if status < 500 {
+        "invalid_request_error"
+    } else {
+        "server_error"
+    };
     let fault = Fault { status, kind, code: None, param: None, message: message.to_owned() };
     let pieces = vec![fault.body(Protocol::Chat)];
     let content_type = "application/json";
@@ -124,9 +132,9 @@ fn said(request: &Value) -> String {
         let list = list.as_array()?;
         list.iter().rev().find(|it| it["role"] == "user").map(|it| text(&it["content"]))
     };
-    last_user(&request["messages"])
-        .or_else(|| last_user(&request["input"]))
-        .unwrap_or_else(|| text(if request["prompt"].is_null() { &request["input"] } else { &request["prompt"] }))
+    last_user(&request["messages"]).or_else(|| last_user(&request["input"])).unwrap_or_else(|| {
+        text(if request["prompt"].is_null() { &request["input"] } else { &request["prompt"] })
+    })
 }
 
 /// The text of a content value: a string, or the texts of its parts.
@@ -179,13 +187,19 @@ impl Turn<'_> {
         });
         let reason = if call.is_some() { "tool_calls" } else { "stop" };
         if !self.stream {
-            let mut message = json!({ "role": "assistant", "content": self.answer().concat(), "refusal": null });
+            let mut message =
+                json!({ "role": "assistant", "content": self.answer().concat(), "refusal": null });
             if let Some(call) = call {
                 message["content"] = Value::Null;
                 message["tool_calls"] = call;
             }
             let choice = json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": reason });
-            return vec![self.object("chatcmpl", "chat.completion", &json!([choice]), &self.usage())];
+            return vec![self.object(
+                "chatcmpl",
+                "chat.completion",
+                &json!([choice]),
+                &self.usage(),
+            )];
         }
         let mut deltas = vec![json!({ "role": "assistant", "content": "" })];
         match call {
@@ -201,9 +215,7 @@ impl Turn<'_> {
     }
 
     fn completion(&self) -> Vec<String> {
-        let choice = |text: &str, reason: Option<&str>| {
-            json!([{ "index": 0, "text": text, "logprobs": null, "finish_reason": reason }])
-        };
+        let choice = |text: &str, reason: Option<&str>| json!([{ "index": 0, "text": text, "logprobs": null, "finish_reason": reason }]);
         if !self.stream {
             let choices = choice(&self.answer().concat(), Some("stop"));
             return vec![self.object("cmpl", "text_completion", &choices, &self.usage())];
@@ -251,8 +263,12 @@ impl Turn<'_> {
         });
         let part = |text: &str| json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] });
         let item = |status: &str, text: Option<&str>| match &self.tool {
-            Some(name) => json!({ "type": "function_call", "id": item_id, "call_id": "call_echo", "status": status, "name": name, "arguments": text.map_or("", |_| "{}") }),
-            None => json!({ "type": "message", "id": item_id, "role": "assistant", "status": status, "content": text.map(part).into_iter().collect::<Vec<_>>() }),
+            Some(name) => {
+                json!({ "type": "function_call", "id": item_id, "call_id": "call_echo", "status": status, "name": name, "arguments": text.map_or("", |_| "{}") })
+            }
+            None => {
+                json!({ "type": "message", "id": item_id, "role": "assistant", "status": status, "content": text.map(part).into_iter().collect::<Vec<_>>() })
+            }
         };
         let done = item("completed", Some(&text));
         let response = |status: &str, output: Value, usage: &Value| {
@@ -281,22 +297,32 @@ impl Turn<'_> {
             json!({ "type": "response.output_item.added", "output_index": 0, "item": item("in_progress", None) }),
         ];
         if let Some(name) = &self.tool {
-            events.push(place(json!({ "type": "response.function_call_arguments.delta", "delta": "{}" })));
+            events.push(place(
+                json!({ "type": "response.function_call_arguments.delta", "delta": "{}" }),
+            ));
             events.push(place(json!({ "type": "response.function_call_arguments.done", "name": name, "arguments": "{}" })));
         } else {
             events.push(place(json!({ "type": "response.content_part.added", "part": part("") })));
             events.extend(self.answer().iter().map(|it| {
                 place(json!({ "type": "response.output_text.delta", "delta": it, "logprobs": [] }))
             }));
-            events.push(place(json!({ "type": "response.output_text.done", "text": text, "logprobs": [] })));
-            events.push(place(json!({ "type": "response.content_part.done", "part": part(&text) })));
+            events.push(place(
+                json!({ "type": "response.output_text.done", "text": text, "logprobs": [] }),
+            ));
+            events
+                .push(place(json!({ "type": "response.content_part.done", "part": part(&text) })));
         }
-        events.push(json!({ "type": "response.output_item.done", "output_index": 0, "item": done }));
+        events
+            .push(json!({ "type": "response.output_item.done", "output_index": 0, "item": done }));
         events.push(json!({ "type": "response.completed", "response": response("completed", json!([done]), &usage) }));
-        events.iter_mut().enumerate().map(|(at, event)| {
-            event["sequence_number"] = at.into();
-            format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
-        }).collect()
+        events
+            .iter_mut()
+            .enumerate()
+            .map(|(at, event)| {
+                event["sequence_number"] = at.into();
+                format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
+            })
+            .collect()
     }
 }
 
@@ -307,19 +333,23 @@ fn embeddings(request: &Value, model: &str) -> Value {
         one => vec![one.clone()],
     };
     let base64 = request["encoding_format"] == "base64";
-    let data: Vec<Value> = inputs.iter().enumerate().map(|(index, input)| {
-        let bytes = digest(input.to_string());
-        let raw: Vec<f32> = bytes[..8].iter().map(|it| f32::from(*it) - 127.5).collect();
-        let length = raw.iter().map(|it| it * it).sum::<f32>().sqrt();
-        let vector: Vec<f32> = raw.iter().map(|it| it / length).collect();
-        let embedding = if base64 {
-            let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
-            Value::from(data_encoding::BASE64.encode(&bytes))
-        } else {
-            json!(vector)
-        };
-        json!({ "object": "embedding", "index": index, "embedding": embedding })
-    }).collect();
+    let data: Vec<Value> = inputs
+        .iter()
+        .enumerate()
+        .map(|(index, input)| {
+            let bytes = digest(input.to_string());
+            let raw: Vec<f32> = bytes[..8].iter().map(|it| f32::from(*it) - 127.5).collect();
+            let length = raw.iter().map(|it| it * it).sum::<f32>().sqrt();
+            let vector: Vec<f32> = raw.iter().map(|it| it / length).collect();
+            let embedding = if base64 {
+                let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
+                Value::from(data_encoding::BASE64.encode(&bytes))
+            } else {
+                json!(vector)
+            };
+            json!({ "object": "embedding", "index": index, "embedding": embedding })
+        })
+        .collect();
     let tokens: usize = inputs.iter().map(|it| text(it).split_whitespace().count().max(1)).sum();
     json!({ "object": "list", "model": model, "data": data, "usage": { "prompt_tokens": tokens, "total_tokens": tokens } })
 }
@@ -334,7 +364,8 @@ mod tests {
 
     #[test]
     fn it_says_what_it_was_told() {
-        let chat = json!({ "model": "hello", "messages": [{ "role": "user", "content": "one two" }] });
+        let chat =
+            json!({ "model": "hello", "messages": [{ "role": "user", "content": "one two" }] });
         let script = ask("/chat/completions", &chat);
         let reply: Value = serde_json::from_str(&script.pieces[0]).unwrap();
         assert_eq!(reply["choices"][0]["message"]["content"], "one two");
@@ -347,7 +378,12 @@ mod tests {
 
     #[test]
     fn switches_stand_in_the_models_name() {
-        let of = |model: &str| ask("/chat/completions", &json!({ "model": model, "stream": true, "messages": [{ "role": "user", "content": "a b c" }] }));
+        let of = |model: &str| {
+            ask(
+                "/chat/completions",
+                &json!({ "model": model, "stream": true, "messages": [{ "role": "user", "content": "a b c" }] }),
+            )
+        };
         assert_eq!(of("slow-200ms").wait, Duration::from_millis(200));
         assert_eq!(of("tick-2s").tick, Duration::from_secs(2));
         assert_eq!(of("error-429").status, 429);
@@ -364,7 +400,12 @@ mod tests {
             serde_json::from_str::<Value>(&ask("/embeddings", &request).pieces[0]).unwrap()
         };
         let floats = of("float");
-        let length: f64 = floats["data"][1]["embedding"].as_array().unwrap().iter().map(|it| it.as_f64().unwrap().powi(2)).sum();
+        let length: f64 = floats["data"][1]["embedding"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it.as_f64().unwrap().powi(2))
+            .sum();
         assert!((length - 1.0).abs() < 1e-5);
         let packed = of("base64")["data"][0]["embedding"].as_str().unwrap().to_owned();
         assert_eq!(data_encoding::BASE64.decode(packed.as_bytes()).unwrap().len(), 32);

@@ -43,8 +43,7 @@ pub static EMBEDDINGS: Endpoint = chat("/embeddings");
 pub static RERANK: Endpoint = chat("/rerank");
 pub static MODERATIONS: Endpoint = Endpoint { needs_model: false, ..chat("/moderations") };
 /// Images and audio: the path is the client's own, the model stands in a form or in JSON.
-pub static MEDIA: Endpoint =
-    Endpoint { model_at: ModelAt::Form, needs_model: false, ..chat("") };
+pub static MEDIA: Endpoint = Endpoint { model_at: ModelAt::Form, needs_model: false, ..chat("") };
 pub static RESPONSES: Endpoint = Endpoint { protocol: Protocol::Responses, ..chat("/responses") };
 pub static INPUT_TOKENS: Endpoint =
     Endpoint { protocol: Protocol::Responses, ..chat("/responses/input_tokens") };

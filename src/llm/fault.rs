@@ -103,8 +103,14 @@ mod tests {
     fn each_protocol_has_its_face() {
         let fault = Fault::new(404, "invalid_request_error", "model_not_found", "no `x`".into());
         for (protocol, body) in [
-            (Protocol::Chat, r#"{"error":{"message":"no `x`","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#),
-            (Protocol::Messages, r#"{"type":"error","error":{"type":"not_found_error","message":"no `x`"}}"#),
+            (
+                Protocol::Chat,
+                r#"{"error":{"message":"no `x`","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#,
+            ),
+            (
+                Protocol::Messages,
+                r#"{"type":"error","error":{"type":"not_found_error","message":"no `x`"}}"#,
+            ),
             (Protocol::Gemini, r#"{"error":{"code":404,"message":"no `x`","status":"NOT_FOUND"}}"#),
         ] {
             assert_eq!(fault.body(protocol), body);

@@ -67,7 +67,8 @@ fn edit(event: &[u8]) -> Option<Edit> {
     let usage = members[at].1;
     if usage.starts_with('{') {
         let empty = |it: &str| it.len() >= 2 && it[1..it.len() - 1].trim().is_empty();
-        let alone = members.iter().any(|(key, it)| key == "choices" && it.starts_with('[') && empty(it));
+        let alone =
+            members.iter().any(|(key, it)| key == "choices" && it.starts_with('[') && empty(it));
         return alone.then_some(Edit::Drop);
     }
     if usage != "null" {
@@ -79,9 +80,14 @@ fn edit(event: &[u8]) -> Option<Edit> {
     let key = data[..value.start].rfind("\"usage\"")?;
     let (mut from, mut to) = (key, value.end);
     let rest = &data[to..];
-    if let Some(comma) = rest.find(|it: char| !it.is_ascii_whitespace()).filter(|it| rest[*it..].starts_with(',')) {
+    if let Some(comma) =
+        rest.find(|it: char| !it.is_ascii_whitespace()).filter(|it| rest[*it..].starts_with(','))
+    {
         to += comma + 1;
-    } else if let Some(comma) = data[..key].rfind(|it: char| !it.is_ascii_whitespace()).filter(|it| data[*it..].starts_with(',')) {
+    } else if let Some(comma) = data[..key]
+        .rfind(|it: char| !it.is_ascii_whitespace())
+        .filter(|it| data[*it..].starts_with(','))
+    {
         from = comma;
     }
     let start = data.as_ptr().addr() - event.as_ptr().addr();

@@ -49,8 +49,7 @@ pub fn peek(body: &[u8]) -> Result<Peek, PeekError> {
         match &*key {
             "model" if found.model.is_some() => return Err(PeekError::TwoModels),
             "model" => {
-                let name: String =
-                    serde_json::from_str(value).map_err(|_| PeekError::BadModel)?;
+                let name: String = serde_json::from_str(value).map_err(|_| PeekError::BadModel)?;
                 if name.trim().is_empty() {
                     return Err(PeekError::BadModel);
                 }
@@ -127,9 +126,15 @@ mod tests {
     fn only_the_models_value_changes() {
         for (before, after) in [
             (r#"{"model":"a/b","x":1}"#, r#"{"model":"new","x":1}"#),
-            (r#"{ "x" : {"model":"no"}, "model" : "a" } "#, r#"{ "x" : {"model":"no"}, "model" : "new" } "#),
+            (
+                r#"{ "x" : {"model":"no"}, "model" : "a" } "#,
+                r#"{ "x" : {"model":"no"}, "model" : "new" } "#,
+            ),
             (r#"{"mod\u0065l":"\u0061/b"}"#, r#"{"mod\u0065l":"new"}"#),
-            (r#"{"n":1e400,"big":123456789012345678901234567890,"model":"a"}"#, r#"{"n":1e400,"big":123456789012345678901234567890,"model":"new"}"#),
+            (
+                r#"{"n":1e400,"big":123456789012345678901234567890,"model":"a"}"#,
+                r#"{"n":1e400,"big":123456789012345678901234567890,"model":"new"}"#,
+            ),
             (r#"{"s":"\"model\":\"x\"","model":"é"}"#, r#"{"s":"\"model\":\"x\"","model":"new"}"#),
         ] {
             assert_eq!(rename(before, "new"), after);
@@ -145,7 +150,9 @@ mod tests {
         assert_eq!(peek(b"{\"model\":\"\xff\"}"), Err(PeekError::NotUtf8));
         assert_eq!(peek(br#"{"model":"a","model":"a"}"#), Err(PeekError::TwoModels));
         assert_eq!(peek(br#"{"model":"a","mod\u0065l":"b"}"#), Err(PeekError::TwoModels));
-        for bad in [r#"{"model":1}"#, r#"{"model":""}"#, r#"{"model":"\ud800"}"#, r#"{"model":null}"#] {
+        for bad in
+            [r#"{"model":1}"#, r#"{"model":""}"#, r#"{"model":"\ud800"}"#, r#"{"model":null}"#]
+        {
             assert_eq!(peek(bad.as_bytes()), Err(PeekError::BadModel), "{bad}");
         }
         for bad in ["", "[]", "{", r#"{"model":"a"}x"#, r#"{"a":01}"#, "\u{feff}{}", "null"] {
@@ -160,11 +167,26 @@ mod tests {
             Some(format!("{}{text}{}", &body[..range.start], &body[range.end..]))
         };
         for (before, after) in [
-            (r#"{"model":"a","stream":true}"#, r#"{"model":"a","stream":true,"stream_options":{"include_usage":true}}"#),
-            (r#"{"stream_options":null,"stream":true}"#, r#"{"stream_options":{"include_usage":true},"stream":true}"#),
-            (r#"{"stream_options":{ },"stream":true}"#, r#"{"stream_options":{"include_usage":true },"stream":true}"#),
-            (r#"{"stream_options":{"x":1},"stream":true}"#, r#"{"stream_options":{"include_usage":true,"x":1},"stream":true}"#),
-            (r#"{"stream_options":{"include_usage":false},"stream":true}"#, r#"{"stream_options":{"include_usage":true},"stream":true}"#),
+            (
+                r#"{"model":"a","stream":true}"#,
+                r#"{"model":"a","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"stream_options":null,"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{ },"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true },"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{"x":1},"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true,"x":1},"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{"include_usage":false},"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"stream":true}"#,
+            ),
         ] {
             assert_eq!(wish(before).as_deref(), Some(after));
         }

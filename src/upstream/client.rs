@@ -38,7 +38,10 @@ impl Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.pop_front().map(|it| Ok(Frame::data(it))))
     }
 
@@ -78,7 +81,11 @@ impl Upstream {
     }
 
     /// Sends a request and waits for the head of the reply, at most `first_byte`.
-    pub async fn send(&self, request: Request<Pieces>, first_byte: Duration) -> Result<Reply, UpstreamError> {
+    pub async fn send(
+        &self,
+        request: Request<Pieces>,
+        first_byte: Duration,
+    ) -> Result<Reply, UpstreamError> {
         let answered = tokio::time::timeout(first_byte, self.http.request(request)).await;
         let response = answered.map_err(|_| UpstreamError::Silent(first_byte.as_secs()))??;
         let (head, body) = response.into_parts();

@@ -78,3 +78,8 @@ impl tower_service::Service<Uri> for Connector {
         })
     }
 }
+
+/// Whether somebody listens on a Unix socket.
+pub fn is_listening(path: &std::path::Path) -> bool {
+    std::os::unix::net::UnixStream::connect(path).is_ok()
+}

@@ -32,7 +32,9 @@ pub async fn detect(upstream: &Upstream, own: &[SocketAddr]) -> Vec<Arc<Provider
         join_all(ports.into_iter().map(|it| other(upstream, it))),
     );
     let known = [ollama, lmstudio].into_iter().filter(|it| {
-        it.as_ref().is_some_and(|it| it.base_url.as_ref().and_then(url::Url::port).is_none_or(|it| !is_own(it)))
+        it.as_ref().is_some_and(|it| {
+            it.base_url.as_ref().and_then(url::Url::port).is_none_or(|it| !is_own(it))
+        })
     });
     known.chain(others).flatten().map(Arc::new).collect()
 }
@@ -69,7 +71,9 @@ async fn lmstudio(upstream: &Upstream) -> Option<Provider> {
 async fn other(upstream: &Upstream, port: u16) -> Option<Provider> {
     let generic = preset::preset("openai-compatible")?;
     if let Some(props) = ask(upstream, port, "/props").await
-        && ["default_generation_settings", "model_path", "total_slots"].iter().any(|it| props.get(it).is_some())
+        && ["default_generation_settings", "model_path", "total_slots"]
+            .iter()
+            .any(|it| props.get(it).is_some())
     {
         return provider(&format!("llama-cpp-local-{port}"), generic, port);
     }
@@ -112,7 +116,9 @@ fn ports_of_processes() -> Vec<u16> {
 /// The port in a command line whose arguments end in NUL.
 fn port_in(command: &str) -> Option<u16> {
     let mut arguments = command.split('\0');
-    let is_llama = |it: &str| ["llama-server", "llama_cpp", "llama-cpp", "xllamacpp"].iter().any(|name| it.contains(name));
+    let is_llama = |it: &str| {
+        ["llama-server", "llama_cpp", "llama-cpp", "xllamacpp"].iter().any(|name| it.contains(name))
+    };
     if !command.split('\0').take(4).any(is_llama) {
         return None;
     }
@@ -132,7 +138,8 @@ fn port_in(command: &str) -> Option<u16> {
 
 /// The address that containers on this machine come from, when it has a name.
 pub async fn docker_host() -> Option<IpAddr> {
-    let found = tokio::time::timeout(LIMIT, tokio::net::lookup_host("host.docker.internal:0")).await;
+    let found =
+        tokio::time::timeout(LIMIT, tokio::net::lookup_host("host.docker.internal:0")).await;
     let address = found.ok()?.ok()?.next()?.ip();
     // A resolver that answers every name proves nothing.
     (address != IpAddr::V4(Ipv4Addr::UNSPECIFIED)).then_some(address)

@@ -1,8 +1,8 @@
 //! Plays the script of the built-in echo provider as if it came over a connection.
 
 use std::{
-    future::Future as _,
     collections::VecDeque,
+    future::Future as _,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -17,7 +17,11 @@ use super::{Reply, ReplyBody, reply::Broke};
 use crate::llm::echo;
 
 /// Answers a request to `path`.
-pub async fn send(path: &str, body: &[u8], first_byte: Duration) -> Result<Reply, super::UpstreamError> {
+pub async fn send(
+    path: &str,
+    body: &[u8],
+    first_byte: Duration,
+) -> Result<Reply, super::UpstreamError> {
     let script = echo::answer(path, body);
     if !script.wait.is_zero() {
         tokio::time::sleep(script.wait.min(first_byte)).await;
@@ -57,7 +61,10 @@ impl Body for EchoBody {
     type Data = Bytes;
     type Error = Broke;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
         if let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(context));
         }

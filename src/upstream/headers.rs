@@ -9,25 +9,57 @@ use crate::{
 
 /// They belong to one connection.
 const HOP_BY_HOP: [&str; 10] = [
-    "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-    "te", "trailer", "transfer-encoding", "upgrade", "expect",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
 ];
 
 /// The client's own: who it is, where it came from, and what it made of its body.
 const NEVER_UP: [&str; 19] = [
-    "host", "authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "content-length",
-    "content-encoding", "accept-encoding", "forwarded", "via", "x-real-ip", "true-client-ip",
-    "client-ip", "origin", "referer", "x-request-id", "x-client-ip", "x-envoy-external-address",
+    "host",
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+    "content-length",
+    "content-encoding",
+    "accept-encoding",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "true-client-ip",
+    "client-ip",
+    "origin",
+    "referer",
+    "x-request-id",
+    "x-client-ip",
+    "x-envoy-external-address",
 ];
 const NEVER_UP_PREFIXES: [&str; 6] =
     ["x-forwarded-", "cf-", "sec-", "x-torod-", "proxy-", "access-control-"];
 
 /// The provider's own: its cookies, its server, its rules for browsers.
 const NEVER_DOWN: [&str; 9] = [
-    "set-cookie", "set-cookie2", "server", "alt-svc", "via", "strict-transport-security", "nel",
-    "report-to", "www-authenticate",
+    "set-cookie",
+    "set-cookie2",
+    "server",
+    "alt-svc",
+    "via",
+    "strict-transport-security",
+    "nel",
+    "report-to",
+    "www-authenticate",
 ];
-const NEVER_DOWN_PREFIXES: [&str; 4] = ["cf-", "access-control-", "x-torod-", "content-security-policy"];
+const NEVER_DOWN_PREFIXES: [&str; 4] =
+    ["cf-", "access-control-", "x-torod-", "content-security-policy"];
 
 /// Where a provider's own request id goes; ours stands in `x-request-id`.
 static PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-provider-request-id");

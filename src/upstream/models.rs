@@ -41,7 +41,9 @@ pub async fn list(upstream: &Upstream, provider: &Provider) -> Result<ModelList,
     let url = request::models_url(provider).ok_or(ListError::Shape)?;
     let read = match get(upstream, provider, &url).await {
         // Older Ollamas have only their own list.
-        Err(ListError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) if provider.preset.name == "ollama" => {
+        Err(ListError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
+            if provider.preset.name == "ollama" =>
+        {
             get(upstream, provider, &url.replace("/v1/models", "/api/tags")).await
         }
         other => other,
@@ -83,9 +85,9 @@ fn parse(list: &Value, shape: ModelsShape) -> Option<Vec<String>> {
     };
     let mut seen = std::collections::HashSet::new();
     let ids = rows.iter().filter_map(|it| it[key].as_str().or_else(|| it["id"].as_str()));
-    let ids = ids.map(|it| it.strip_prefix("models/").unwrap_or(it)).filter(|it| {
-        !it.is_empty() && it.len() <= 512 && !it.chars().any(char::is_control)
-    });
+    let ids = ids
+        .map(|it| it.strip_prefix("models/").unwrap_or(it))
+        .filter(|it| !it.is_empty() && it.len() <= 512 && !it.chars().any(char::is_control));
     Some(ids.filter(|it| seen.insert(it.to_string())).map(str::to_owned).collect())
 }
 
@@ -96,7 +98,11 @@ mod tests {
     #[test]
     fn a_list_is_read_in_each_shape() {
         for (shape, text, wanted) in [
-            (ModelsShape::Openai, r#"{"data":[{"id":"a"},{"id":"models/b"},{"id":"a"},{"x":1}]}"#, Some(vec!["a", "b"])),
+            (
+                ModelsShape::Openai,
+                r#"{"data":[{"id":"a"},{"id":"models/b"},{"id":"a"},{"x":1}]}"#,
+                Some(vec!["a", "b"]),
+            ),
             (ModelsShape::Array, r#"[{"id":"a/b"}]"#, Some(vec!["a/b"])),
             (ModelsShape::Gemini, r#"{"models":[{"name":"models/g"}]}"#, Some(vec!["g"])),
             (ModelsShape::Openai, r#"{"models":[{"name":"llama:8b"}]}"#, Some(vec!["llama:8b"])),

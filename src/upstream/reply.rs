@@ -39,7 +39,10 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Broke;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
         match self.get_mut() {
             Self::Http(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
@@ -62,7 +65,9 @@ impl Body for ReplyBody {
         match self {
             Self::Http(body) => body.size_hint(),
             Self::Echo(_) => SizeHint::default(),
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |it| it.len() as u64)),
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |it| it.len() as u64))
+            }
         }
     }
 }

@@ -21,11 +21,16 @@ pub struct Outgoing<'a> {
 }
 
 /// The request to a provider.
-pub fn build(provider: &Provider, outgoing: Outgoing<'_>, body: Pieces) -> Result<Request<Pieces>, UpstreamError> {
+pub fn build(
+    provider: &Provider,
+    outgoing: Outgoing<'_>,
+    body: Pieces,
+) -> Result<Request<Pieces>, UpstreamError> {
     if provider.credential == Credential::Unresolved {
         return Err(UpstreamError::NoCredential);
     }
-    let base = provider.base_url.as_ref().ok_or_else(|| UpstreamError::Request("no base URL".into()))?;
+    let base =
+        provider.base_url.as_ref().ok_or_else(|| UpstreamError::Request("no base URL".into()))?;
     let text = join(base, provider, outgoing.protocol, outgoing.path, outgoing.query);
     let uri: Uri = text.parse().map_err(|it| UpstreamError::Request(Box::new(it)))?;
     let mut request = Request::new(body);
@@ -36,7 +41,13 @@ pub fn build(provider: &Provider, outgoing: Outgoing<'_>, body: Pieces) -> Resul
 }
 
 /// The URL of a path below a provider's base. The client's query is kept, but for a key in it.
-fn join(base: &Url, provider: &Provider, protocol: Protocol, path: &str, query: Option<&str>) -> String {
+fn join(
+    base: &Url,
+    provider: &Provider,
+    protocol: Protocol,
+    path: &str,
+    query: Option<&str>,
+) -> String {
     let root = base.path().trim_end_matches('/');
     let last = root.rsplit('/').next().unwrap_or_default();
     let mut out = String::with_capacity(base.as_str().len() + path.len() + 32);
@@ -75,7 +86,12 @@ fn is_version(segment: &str) -> bool {
 }
 
 fn is_presets_own(base: &Url, provider: &Provider) -> bool {
-    provider.preset.base_url.as_deref().and_then(|it| Url::parse(it).ok()).is_some_and(|it| it == *base)
+    provider
+        .preset
+        .base_url
+        .as_deref()
+        .and_then(|it| Url::parse(it).ok())
+        .is_some_and(|it| it == *base)
 }
 
 /// Where a provider's model list is.
@@ -115,7 +131,13 @@ mod tests {
         }
     }
 
-    fn joined(preset: &str, base: &str, protocol: Protocol, path: &str, query: Option<&str>) -> String {
+    fn joined(
+        preset: &str,
+        base: &str,
+        protocol: Protocol,
+        path: &str,
+        query: Option<&str>,
+    ) -> String {
         let provider = provider(preset::preset(preset).unwrap(), base);
         join(provider.base_url.as_ref().unwrap(), &provider, protocol, path, query)
     }
@@ -126,19 +148,103 @@ mod tests {
         let chat = "/chat/completions";
         let gemini = "/v1beta/models/m:generateContent";
         for (preset, base, protocol, path, query, wanted) in [
-            ("openai-compatible", "http://h:8000", Chat, chat, None, "http://h:8000/v1/chat/completions"),
-            ("openai-compatible", "http://h:8000/v1", Chat, chat, None, "http://h:8000/v1/chat/completions"),
-            ("openai-compatible", "http://h:8000/v1/", Chat, chat, None, "http://h:8000/v1/chat/completions"),
-            ("openai-compatible", "http://h/x/openai", Chat, chat, None, "http://h/x/openai/chat/completions"),
-            ("openai-compatible", "http://[::1]:1/v1?a=b", Chat, chat, Some("c=d"), "http://[::1]:1/v1/chat/completions?a=b&c=d"),
-            ("github-copilot", "https://api.githubcopilot.com", Chat, chat, None, "https://api.githubcopilot.com/chat/completions"),
-            ("google-gemini", "https://g/v1beta/openai", Chat, chat, None, "https://g/v1beta/openai/chat/completions"),
-            ("zai", "https://api.z.ai/api/paas/v4", Chat, chat, None, "https://api.z.ai/api/paas/v4/chat/completions"),
-            ("anthropic", "https://a/v1", Messages, "/messages", Some("beta=true"), "https://a/v1/messages?beta=true"),
+            (
+                "openai-compatible",
+                "http://h:8000",
+                Chat,
+                chat,
+                None,
+                "http://h:8000/v1/chat/completions",
+            ),
+            (
+                "openai-compatible",
+                "http://h:8000/v1",
+                Chat,
+                chat,
+                None,
+                "http://h:8000/v1/chat/completions",
+            ),
+            (
+                "openai-compatible",
+                "http://h:8000/v1/",
+                Chat,
+                chat,
+                None,
+                "http://h:8000/v1/chat/completions",
+            ),
+            (
+                "openai-compatible",
+                "http://h/x/openai",
+                Chat,
+                chat,
+                None,
+                "http://h/x/openai/chat/completions",
+            ),
+            (
+                "openai-compatible",
+                "http://[::1]:1/v1?a=b",
+                Chat,
+                chat,
+                Some("c=d"),
+                "http://[::1]:1/v1/chat/completions?a=b&c=d",
+            ),
+            (
+                "github-copilot",
+                "https://api.githubcopilot.com",
+                Chat,
+                chat,
+                None,
+                "https://api.githubcopilot.com/chat/completions",
+            ),
+            (
+                "google-gemini",
+                "https://g/v1beta/openai",
+                Chat,
+                chat,
+                None,
+                "https://g/v1beta/openai/chat/completions",
+            ),
+            (
+                "zai",
+                "https://api.z.ai/api/paas/v4",
+                Chat,
+                chat,
+                None,
+                "https://api.z.ai/api/paas/v4/chat/completions",
+            ),
+            (
+                "anthropic",
+                "https://a/v1",
+                Messages,
+                "/messages",
+                Some("beta=true"),
+                "https://a/v1/messages?beta=true",
+            ),
             ("anthropic", "https://a", Messages, "/messages", None, "https://a/v1/messages"),
-            ("anthropic", "https://a/anthropic", Messages, "/messages", None, "https://a/anthropic/v1/messages"),
-            ("gemini", "https://g", Gemini, gemini, Some("alt=sse&key=secret"), "https://g/v1beta/models/m:generateContent?alt=sse"),
-            ("gemini", "https://g/v1", Gemini, gemini, None, "https://g/v1/models/m:generateContent"),
+            (
+                "anthropic",
+                "https://a/anthropic",
+                Messages,
+                "/messages",
+                None,
+                "https://a/anthropic/v1/messages",
+            ),
+            (
+                "gemini",
+                "https://g",
+                Gemini,
+                gemini,
+                Some("alt=sse&key=secret"),
+                "https://g/v1beta/models/m:generateContent?alt=sse",
+            ),
+            (
+                "gemini",
+                "https://g/v1",
+                Gemini,
+                gemini,
+                None,
+                "https://g/v1/models/m:generateContent",
+            ),
         ] {
             assert_eq!(joined(preset, base, protocol, path, query), wanted);
         }
@@ -156,7 +262,8 @@ mod tests {
                     Protocol::Responses => "/responses",
                     Protocol::Chat => "/chat/completions",
                 };
-                let url = join(provider.base_url.as_ref().unwrap(), &provider, *protocol, path, None);
+                let url =
+                    join(provider.base_url.as_ref().unwrap(), &provider, *protocol, path, None);
                 assert_eq!(url, format!("{base}{path}"), "{}", preset.name);
                 assert_eq!(url.matches("/v1/v1").count(), 0);
             }

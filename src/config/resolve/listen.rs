@@ -17,11 +17,19 @@ pub(super) fn addresses(document: &Document, problems: &mut Problems<'_>) -> Vec
         Some(OneOrMany::Many(texts)) => (texts, true),
     };
     if texts.is_empty() {
-        problems.error("missing_key", document.span("listen_addr"), "`listen_addr` names no address");
+        problems.error(
+            "missing_key",
+            document.span("listen_addr"),
+            "`listen_addr` names no address",
+        );
     }
     let mut found = Vec::new();
     for (at, text) in texts.iter().enumerate() {
-        let span = document.span(&if is_list { format!("listen_addr[{at}]") } else { "listen_addr".to_owned() });
+        let span = document.span(&if is_list {
+            format!("listen_addr[{at}]")
+        } else {
+            "listen_addr".to_owned()
+        });
         match address(text.trim()) {
             Some(it) if found.contains(&it) => {
                 problems.error("duplicate", span, format!("the address `{text}` is given twice"));
@@ -53,7 +61,13 @@ fn address(text: &str) -> Option<Address> {
 pub(super) fn guards(document: &Document, config: &Config, problems: &mut Problems<'_>) {
     for (at, host) in document.file.allowed_hosts.iter().enumerate() {
         if host_name(host.trim()) != Some(host.trim()) {
-            problems.error("bad_host", document.span(&format!("allowed_hosts[{at}]")), format!("`{host}` is no host name")).help("write the name alone, without scheme and port");
+            problems
+                .error(
+                    "bad_host",
+                    document.span(&format!("allowed_hosts[{at}]")),
+                    format!("`{host}` is no host name"),
+                )
+                .help("write the name alone, without scheme and port");
         }
     }
     if !config.listen.iter().any(Address::is_public) {
@@ -65,13 +79,21 @@ pub(super) fn guards(document: &Document, config: &Config, problems: &mut Proble
     ] {
         if on {
             problems
-                .error("open_to_all", document.span(path), format!("`{path}` does not go together with a public `listen_addr`"))
+                .error(
+                    "open_to_all",
+                    document.span(path),
+                    format!("`{path}` does not go together with a public `listen_addr`"),
+                )
                 .help("listen on `127.0.0.1`, or turn it off");
         }
     }
     if !config.keys.iter().any(|it| it.role == Role::Admin) {
         problems
-            .error("no_admin", document.span("listen_addr"), "a public `listen_addr` needs a key with `role = \"admin\"`")
+            .error(
+                "no_admin",
+                document.span("listen_addr"),
+                "a public `listen_addr` needs a key with `role = \"admin\"`",
+            )
             .help("`torod key new --role admin` makes one");
     }
 }

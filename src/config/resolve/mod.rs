@@ -87,12 +87,20 @@ fn switches(document: &Document, problems: &mut Problems<'_>) {
     match tls.mode {
         TlsMode::Pem if !has(&tls.cert_pem) || tls.key_pem.is_none() => {
             problems
-                .error("tls_material", document.span("tls.mode"), "`tls.mode = \"pem\"` needs a certificate and its key")
+                .error(
+                    "tls_material",
+                    document.span("tls.mode"),
+                    "`tls.mode = \"pem\"` needs a certificate and its key",
+                )
                 .help("set `tls.cert_pem` and `tls.key_pem`");
         }
         TlsMode::Letsencrypt if !has(&tls.domain) && tls.domains.is_empty() => {
             problems
-                .error("tls_material", document.span("tls.mode"), "`tls.mode = \"letsencrypt\"` needs a name")
+                .error(
+                    "tls_material",
+                    document.span("tls.mode"),
+                    "`tls.mode = \"letsencrypt\"` needs a name",
+                )
                 .help("set `tls.domain`");
         }
         _ => {}
@@ -100,7 +108,11 @@ fn switches(document: &Document, problems: &mut Problems<'_>) {
     // The Go original served plain HTTP beside HTTPS in this mode: leaving HTTPS away opens nothing.
     if document.is_legacy && file.http_mode.unwrap_or_default() == HttpMode::Enabled {
         problems
-            .warning("not_active", document.span("tls.enabled"), "HTTPS is not active yet, so only plain HTTP is served")
+            .warning(
+                "not_active",
+                document.span("tls.enabled"),
+                "HTTPS is not active yet, so only plain HTTP is served",
+            )
             .help("put a proxy with HTTPS in front of torod");
     } else {
         not_yet(document, "tls.enabled", problems);
@@ -109,11 +121,19 @@ fn switches(document: &Document, problems: &mut Problems<'_>) {
 
 fn not_yet(document: &Document, path: &str, problems: &mut Problems<'_>) {
     problems
-        .error("not_active", document.span(path), format!("`{path}` is not active yet, and torod does not run without what it asks for"))
+        .error(
+            "not_active",
+            document.span(path),
+            format!("`{path}` is not active yet, and torod does not run without what it asks for"),
+        )
         .help("remove it until it is supported");
 }
 
-fn models(document: &Document, providers: &[Arc<Provider>], problems: &mut Problems<'_>) -> Vec<VirtualModel> {
+fn models(
+    document: &Document,
+    providers: &[Arc<Provider>],
+    problems: &mut Problems<'_>,
+) -> Vec<VirtualModel> {
     let (mut found, mut names) = (Vec::new(), HashSet::new());
     for (at, model) in document.file.models.iter().enumerate() {
         let path = format!("models[{at}]");
@@ -123,11 +143,19 @@ fn models(document: &Document, providers: &[Arc<Provider>], problems: &mut Probl
             continue;
         }
         if !names.insert(name) {
-            problems.error("duplicate", document.span(&format!("{path}.name")), format!("the model name `{name}` is used twice"));
+            problems.error(
+                "duplicate",
+                document.span(&format!("{path}.name")),
+                format!("the model name `{name}` is used twice"),
+            );
         }
         if name.split_once('/').is_some_and(|it| providers.iter().any(|p| &*p.name == it.0)) {
             problems
-                .error("shadowed", document.span(&format!("{path}.name")), format!("the model name `{name}` begins with a provider's name"))
+                .error(
+                    "shadowed",
+                    document.span(&format!("{path}.name")),
+                    format!("the model name `{name}` begins with a provider's name"),
+                )
                 .help("choose a name without that prefix");
         }
         if model.strategy.unwrap_or_default() != Strategy::Failover {
@@ -135,7 +163,11 @@ fn models(document: &Document, providers: &[Arc<Provider>], problems: &mut Probl
         }
         if model.targets.is_empty() {
             problems
-                .error("missing_key", document.span(&format!("{path}.targets")), format!("the model `{name}` needs `targets`"))
+                .error(
+                    "missing_key",
+                    document.span(&format!("{path}.targets")),
+                    format!("the model `{name}` needs `targets`"),
+                )
                 .help("list at least one `provider/model`");
         }
         let mut targets = Vec::new();
@@ -145,17 +177,27 @@ fn models(document: &Document, providers: &[Arc<Provider>], problems: &mut Probl
                 TargetEntry::Weighted(it) => (&it.model, format!("{path}.targets[{n}].model")),
             };
             match text.split_once('/') {
-                Some((provider, rest)) if !rest.is_empty() && providers.iter().any(|it| &*it.name == provider) => {
+                Some((provider, rest))
+                    if !rest.is_empty() && providers.iter().any(|it| &*it.name == provider) =>
+                {
                     targets.push((provider.into(), rest.to_owned()));
                 }
                 Some((provider, rest)) if !rest.is_empty() => {
                     let near = nearest(provider, providers.iter().map(|it| &*it.name));
                     problems
-                        .error("unknown_provider", document.span(&at), format!("no provider is named `{provider}`"))
+                        .error(
+                            "unknown_provider",
+                            document.span(&at),
+                            format!("no provider is named `{provider}`"),
+                        )
                         .maybe_help(near.map(|it| format!("did you mean `{it}`?")));
                 }
                 _ => {
-                    problems.error("bad_target", document.span(&at), "a target is `provider/model`");
+                    problems.error(
+                        "bad_target",
+                        document.span(&at),
+                        "a target is `provider/model`",
+                    );
                 }
             }
         }
@@ -165,17 +207,27 @@ fn models(document: &Document, providers: &[Arc<Provider>], problems: &mut Probl
 }
 
 fn default_provider(document: &Document, providers: &[Arc<Provider>], problems: &mut Problems<'_>) {
-    let Some(name) = document.file.default_provider.as_deref().filter(|it| !it.is_empty()) else { return };
+    let Some(name) = document.file.default_provider.as_deref().filter(|it| !it.is_empty()) else {
+        return;
+    };
     let span = document.span("default_provider");
     match providers.iter().find(|it| &*it.name == name) {
         Some(it) if it.enabled => {}
         Some(_) => {
-            problems.warning("disabled_default", span, format!("the default provider `{name}` is disabled"));
+            problems.warning(
+                "disabled_default",
+                span,
+                format!("the default provider `{name}` is disabled"),
+            );
         }
         None => {
             let near = nearest(name, providers.iter().map(|it| &*it.name));
             problems
-                .error("unknown_provider", span, format!("`default_provider` names `{name}`, which does not exist"))
+                .error(
+                    "unknown_provider",
+                    span,
+                    format!("`default_provider` names `{name}`, which does not exist"),
+                )
                 .maybe_help(near.map(|it| format!("did you mean `{it}`?")));
         }
     }

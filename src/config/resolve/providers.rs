@@ -6,7 +6,11 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
-    super::{document::Document, problem::{Problems, nearest}, schema},
+    super::{
+        document::Document,
+        problem::{Problems, nearest},
+        schema,
+    },
     not_yet,
     secret::{Read, Secrets},
 };
@@ -16,17 +20,33 @@ use crate::{
 };
 
 /// Headers that a provider's entry cannot set: they are the connection's or the credential's.
-const RESERVED: [&str; 8] =
-    ["host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "accept-encoding"];
+const RESERVED: [&str; 8] = [
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "accept-encoding",
+];
 
-pub(super) fn providers(document: &Document, secrets: &mut Secrets<'_>, problems: &mut Problems<'_>) -> Vec<Arc<Provider>> {
+pub(super) fn providers(
+    document: &Document,
+    secrets: &mut Secrets<'_>,
+    problems: &mut Problems<'_>,
+) -> Vec<Arc<Provider>> {
     let (mut found, mut names) = (Vec::new(), HashSet::new());
     for (at, raw) in document.file.providers.iter().enumerate() {
         let mut entry = Entry { document, path: format!("providers[{at}]"), raw, problems };
         let Some(name) = entry.name() else { continue };
         if !names.insert(name.clone()) {
             let span = entry.span("name");
-            entry.problems.error("duplicate", span, format!("the provider name `{name}` is used twice"));
+            entry.problems.error(
+                "duplicate",
+                span,
+                format!("the provider name `{name}` is used twice"),
+            );
         }
         let Some(preset) = entry.preset(&name) else { continue };
         found.push(Arc::new(entry.provider(&name, preset, secrets)));
@@ -84,9 +104,16 @@ impl Entry<'_, '_, '_> {
                 let near = nearest(given.unwrap_or(name), known);
                 let span = self.span("provider_type");
                 self.problems
-                    .error("unknown_type", span, format!("`{}` is no preset", given.unwrap_or(name)))
+                    .error(
+                        "unknown_type",
+                        span,
+                        format!("`{}` is no preset", given.unwrap_or(name)),
+                    )
                     .help(near.map_or_else(
-                        || "write `provider_type = \"openai-compatible\"` and a `base_url`".to_owned(),
+                        || {
+                            "write `provider_type = \"openai-compatible\"` and a `base_url`"
+                                .to_owned()
+                        },
                         |it| format!("did you mean `{it}`?"),
                     ));
                 None
@@ -94,10 +121,16 @@ impl Entry<'_, '_, '_> {
         }
     }
 
-    fn provider(&mut self, name: &str, preset: &'static Preset, secrets: &mut Secrets<'_>) -> Provider {
+    fn provider(
+        &mut self,
+        name: &str,
+        preset: &'static Preset,
+        secrets: &mut Secrets<'_>,
+    ) -> Provider {
         let raw = self.raw;
         let (credential, credential_source) = self.credential(preset, secrets);
-        let enabled = raw.enabled.unwrap_or(!self.document.is_legacy) && !self.has_only_a_login(&credential);
+        let enabled =
+            raw.enabled.unwrap_or(!self.document.is_legacy) && !self.has_only_a_login(&credential);
         if raw.max_concurrency.is_some() {
             not_yet(self.document, &format!("{}.max_concurrency", self.path), self.problems);
         }
@@ -105,22 +138,35 @@ impl Entry<'_, '_, '_> {
             let span = self.span("name");
             let variable = preset.api_key_env.as_deref().unwrap_or_default();
             self.problems
-                .warning("no_credential", span, format!("the provider `{name}` has no `api_key`, and `{variable}` is not set"))
+                .warning(
+                    "no_credential",
+                    span,
+                    format!("the provider `{name}` has no `api_key`, and `{variable}` is not set"),
+                )
                 .help("set one of them, or `enabled = false`");
         }
         Provider {
             name: name.into(),
             preset,
             base_url: if preset.name == "echo" { None } else { self.base_url(preset) },
-            model_list_url: self.url("model_list_url", raw.model_list_url.as_deref().or(preset.model_list_url.as_deref())),
-            protocols: raw.protocols.clone().filter(|it| !it.is_empty()).unwrap_or_else(|| preset.protocols.clone()),
+            model_list_url: self.url(
+                "model_list_url",
+                raw.model_list_url.as_deref().or(preset.model_list_url.as_deref()),
+            ),
+            protocols: raw
+                .protocols
+                .clone()
+                .filter(|it| !it.is_empty())
+                .unwrap_or_else(|| preset.protocols.clone()),
             credential,
             credential_source,
             headers: self.headers(secrets),
             models: raw.models.as_ref().map(|it| it.iter().map(|it| Pattern::new(it)).collect()),
             enabled,
             automatic: false,
-            first_byte: Duration::from_secs(raw.timeout_seconds.filter(|it| *it > 0).or(preset.timeout_seconds).unwrap_or(60)),
+            first_byte: Duration::from_secs(
+                raw.timeout_seconds.filter(|it| *it > 0).or(preset.timeout_seconds).unwrap_or(60),
+            ),
             idle: Duration::from_secs(raw.stream_idle_timeout_seconds.unwrap_or(300)),
             include_usage: raw.include_usage.unwrap_or(preset.stream_usage),
         }
@@ -134,16 +180,26 @@ impl Entry<'_, '_, '_> {
         }
         let span = self.span("auth_token");
         self.problems
-            .warning("no_credential", span, "a login by OAuth is not supported, so this provider is disabled")
+            .warning(
+                "no_credential",
+                span,
+                "a login by OAuth is not supported, so this provider is disabled",
+            )
             .help("set `api_key`");
         true
     }
 
-    fn credential(&mut self, preset: &Preset, secrets: &mut Secrets<'_>) -> (Credential, Option<String>) {
+    fn credential(
+        &mut self,
+        preset: &Preset,
+        secrets: &mut Secrets<'_>,
+    ) -> (Credential, Option<String>) {
         if let Some(key) = self.raw.api_key.as_ref().filter(|it| !it.expose().trim().is_empty()) {
             let (what, span) = (format!("{}.api_key", self.path), self.span("api_key"));
             return match secrets.read(key, &what, span, self.problems) {
-                Read::Found(secret, source) => (Credential::Present(secret), Some(source.to_owned())),
+                Read::Found(secret, source) => {
+                    (Credential::Present(secret), Some(source.to_owned()))
+                }
                 Read::Unresolved => (Credential::Unresolved, None),
             };
         }
@@ -159,11 +215,18 @@ impl Entry<'_, '_, '_> {
     }
 
     fn base_url(&mut self, preset: &Preset) -> Option<Url> {
-        let text = self.raw.base_url.as_deref().filter(|it| !it.trim().is_empty()).or(preset.base_url.as_deref());
+        let text = self
+            .raw
+            .base_url
+            .as_deref()
+            .filter(|it| !it.trim().is_empty())
+            .or(preset.base_url.as_deref());
         if text.is_none() {
             let span = self.span("base_url");
             let help = preset.base_url_template.as_ref().map(|it| format!("fill in `{it}`"));
-            self.problems.error("missing_key", span, "this provider needs a `base_url`").maybe_help(help);
+            self.problems
+                .error("missing_key", span, "this provider needs a `base_url`")
+                .maybe_help(help);
         }
         self.url("base_url", text)
     }
@@ -174,7 +237,9 @@ impl Entry<'_, '_, '_> {
         let parsed = Url::parse(text);
         let wrong = match &parsed {
             _ if text.contains(['{', '}']) => "still has a `{placeholder}` in it",
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with `https://` or `http://`",
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                "must begin with `https://` or `http://`"
+            }
             Ok(url) if url.username() != "" || url.password().is_some() => "holds a credential",
             Ok(url) if url.host_str().is_none_or(str::is_empty) => "names no host",
             Ok(url) if url.fragment().is_some() => "has a `#` in it",
@@ -182,7 +247,11 @@ impl Entry<'_, '_, '_> {
             Err(_) => "is no URL",
         };
         let code = if wrong == "holds a credential" { "credential_in_url" } else { "bad_url" };
-        let help = if code == "bad_url" { "write it as `https://api.example.com/v1`" } else { "put it into `api_key`" };
+        let help = if code == "bad_url" {
+            "write it as `https://api.example.com/v1`"
+        } else {
+            "put it into `api_key`"
+        };
         self.problems.error(code, span, format!("`{key}` {wrong}")).help(help);
         None
     }
@@ -192,19 +261,32 @@ impl Entry<'_, '_, '_> {
         for (name, value) in &self.raw.headers {
             let path = format!("{}.headers.{name}", self.path);
             let span = self.document.span(&path);
-            let parsed = HeaderName::try_from(name.as_str()).ok().filter(|it| !RESERVED.contains(&it.as_str()));
+            let parsed = HeaderName::try_from(name.as_str())
+                .ok()
+                .filter(|it| !RESERVED.contains(&it.as_str()));
             let Some(header) = parsed else {
-                self.problems.error("bad_header", span, format!("`{name}` is no header that can be set"));
+                self.problems.error(
+                    "bad_header",
+                    span,
+                    format!("`{name}` is no header that can be set"),
+                );
                 continue;
             };
-            let Read::Found(secret, _) = secrets.read(value, &path, span.clone(), self.problems) else { continue };
+            let Read::Found(secret, _) = secrets.read(value, &path, span.clone(), self.problems)
+            else {
+                continue;
+            };
             match HeaderValue::try_from(secret.expose()) {
                 Ok(mut value) => {
                     value.set_sensitive(true);
                     found.push((header, value));
                 }
                 Err(_) => {
-                    self.problems.error("bad_header", span, format!("the value of `{name}` cannot stand in a header"));
+                    self.problems.error(
+                        "bad_header",
+                        span,
+                        format!("the value of `{name}` cannot stand in a header"),
+                    );
                 }
             }
         }

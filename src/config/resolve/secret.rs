@@ -25,17 +25,28 @@ impl<'a> Secrets<'a> {
     }
 
     /// Reads the value of the key `what`.
-    pub(super) fn read(&mut self, text: &Secret, what: &str, span: Range<usize>, problems: &mut Problems<'_>) -> Read {
+    pub(super) fn read(
+        &mut self,
+        text: &Secret,
+        what: &str,
+        span: Range<usize>,
+        problems: &mut Problems<'_>,
+    ) -> Read {
         let value = text.expose().trim();
         let Some(reference) = value.strip_prefix("${").and_then(|it| it.strip_suffix('}')) else {
             return self.found(value, "literal", what, span, problems);
         };
         let (kind, name) = reference.split_once(':').unwrap_or((reference, ""));
         let read = match kind {
-            "env" => self.surroundings.env(name).ok_or_else(|| format!("the variable `{name}` is not set")),
+            "env" => self
+                .surroundings
+                .env(name)
+                .ok_or_else(|| format!("the variable `{name}` is not set")),
             "file" => {
                 self.watched.insert(self.surroundings.locate(name));
-                self.surroundings.file(name).map_err(|it| format!("the file `{name}` cannot be read: {it}"))
+                self.surroundings
+                    .file(name)
+                    .map_err(|it| format!("the file `{name}` cannot be read: {it}"))
             }
             _ => {
                 problems
@@ -64,10 +75,21 @@ impl<'a> Secrets<'a> {
         Some(Secret::new(value.trim()))
     }
 
-    fn found(&mut self, value: &str, source: &'static str, what: &str, span: Range<usize>, problems: &mut Problems<'_>) -> Read {
+    fn found(
+        &mut self,
+        value: &str,
+        source: &'static str,
+        what: &str,
+        span: Range<usize>,
+        problems: &mut Problems<'_>,
+    ) -> Read {
         self.remember(value);
         if value.is_empty() || value.bytes().any(|it| it < 0x20 || it == 0x7f) {
-            problems.warning("unresolved_secret", span, format!("`{what}` is empty or holds a control character"));
+            problems.warning(
+                "unresolved_secret",
+                span,
+                format!("`{what}` is empty or holds a control character"),
+            );
             return Read::Unresolved;
         }
         Read::Found(Secret::new(value), source)

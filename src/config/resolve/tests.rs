@@ -52,29 +52,59 @@ fn every_mistake_has_a_name_and_a_place() {
         ("[[incoming_tokens]]\nkey = \"short\"\n", (Warning, "weak_key", 2)),
         ("[[incoming_tokens]]\nkey = \"${env:NONE}\"\n", (Warning, "unresolved_secret", 2)),
         ("[[incoming_tokens]]\nkey = \"${evn:KEY}\"\n", (Error, "bad_reference", 2)),
-        ("[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nexpires_at = \"soon\"\n", (Error, "bad_time", 3)),
-        ("[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nexpires_at = 2027-01-01\n", (Error, "bad_time", 3)),
-        ("[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nrate = { rpm = 1 }\n", (Error, "not_active", 3)),
-        ("[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nquota.usd.limit = 1\n", (Error, "not_active", 3)),
-        ("[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nparent_id = \"x\"\n", (Warning, "unknown_parent", 3)),
+        (
+            "[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nexpires_at = \"soon\"\n",
+            (Error, "bad_time", 3),
+        ),
+        (
+            "[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nexpires_at = 2027-01-01\n",
+            (Error, "bad_time", 3),
+        ),
+        (
+            "[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nrate = { rpm = 1 }\n",
+            (Error, "not_active", 3),
+        ),
+        (
+            "[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nquota.usd.limit = 1\n",
+            (Error, "not_active", 3),
+        ),
+        (
+            "[[incoming_tokens]]\nkey = \"0123456789abcdef\"\nparent_id = \"x\"\n",
+            (Warning, "unknown_parent", 3),
+        ),
         ("[[providers]]\nprovider_type = \"echo\"\n", (Error, "bad_name", 1)),
         ("[[providers]]\nname = \"a/b\"\nprovider_type = \"echo\"\n", (Error, "bad_name", 2)),
         ("[[providers]]\nname = \"a\"\nprovider_type = \"opnai\"\n", (Error, "unknown_type", 3)),
         ("[[providers]]\nname = \"a\"\n", (Error, "unknown_type", 1)),
-        ("[[providers]]\nname = \"a\"\nprovider_type = \"openai-compatible\"\n", (Error, "missing_key", 1)),
+        (
+            "[[providers]]\nname = \"a\"\nprovider_type = \"openai-compatible\"\n",
+            (Error, "missing_key", 1),
+        ),
         ("[[providers]]\nname = \"a\"\nbase_url = \"ftp://x\"\n", (Error, "bad_url", 3)),
-        ("[[providers]]\nname = \"a\"\nbase_url = \"http://u:p@x/v1\"\n", (Error, "credential_in_url", 3)),
+        (
+            "[[providers]]\nname = \"a\"\nbase_url = \"http://u:p@x/v1\"\n",
+            (Error, "credential_in_url", 3),
+        ),
         ("[[providers]]\nname = \"a\"\nbase_url = \"https://{x}/v1\"\n", (Error, "bad_url", 3)),
-        ("[[providers]]\nname = \"a\"\nbase_url = \"http://x\"\nheaders = { host = \"y\" }\n", (Error, "bad_header", 4)),
+        (
+            "[[providers]]\nname = \"a\"\nbase_url = \"http://x\"\nheaders = { host = \"y\" }\n",
+            (Error, "bad_header", 4),
+        ),
         ("[[providers]]\nname = \"openai\"\n", (Warning, "no_credential", 2)),
-        ("[[providers]]\nname = \"echo\"\n[[providers]]\nname = \"echo\"\n", (Error, "duplicate", 4)),
+        (
+            "[[providers]]\nname = \"echo\"\n[[providers]]\nname = \"echo\"\n",
+            (Error, "duplicate", 4),
+        ),
         ("[[models]]\nname = \"f\"\ntargets = [\"x/y\"]\n", (Error, "unknown_provider", 3)),
         ("[[models]]\nname = \"f\"\ntargets = [\"x\"]\n", (Error, "bad_target", 3)),
         ("[[models]]\nname = \"f\"\n", (Error, "missing_key", 1)),
         ("[tls]\nenabled = true\ndomain = \"x\"\n", (Error, "not_active", 2)),
         ("[tls]\nenabled = true\nmode = \"pem\"\n", (Error, "tls_material", 3)),
         ("[tls]\nenabled = true\n", (Error, "tls_material", 1)),
-        (&format!("listen_addr = \"0.0.0.0:1\"\nallow_localhost_no_auth = true\n{public}"), (Error, "open_to_all", 2)),
+        (
+            &format!("listen_addr = \"0.0.0.0:1\"\nallow_localhost_no_auth = true\n{public}"),
+            (Error, "open_to_all", 2),
+        ),
         ("listen_addr = \"0.0.0.0:1\"\n", (Error, "no_admin", 1)),
     ] {
         assert!(codes(text).contains(&wanted), "{text}\n{:?}", codes(text));
@@ -107,7 +137,11 @@ fn a_misspelt_key_names_the_nearest() {
         };
         let found = read(&text).problems;
         let problem = found.iter().find(|it| it.code == "unknown_key").unwrap();
-        assert!(problem.help.as_ref().is_some_and(|it| it.contains("did you mean")), "{}", key.path);
+        assert!(
+            problem.help.as_ref().is_some_and(|it| it.contains("did you mean")),
+            "{}",
+            key.path
+        );
     }
 }
 
@@ -119,7 +153,10 @@ fn secrets_come_from_where_the_file_says() {
     let config = found.config.unwrap();
     assert_eq!(config.keys[0].digest, Some(crate::base::digest("sk-env")));
     assert_eq!(config.keys[0].role, Role::Admin);
-    assert_eq!(config.providers[0].credential, Credential::Present(crate::base::Secret::new("sk-file")));
+    assert_eq!(
+        config.providers[0].credential,
+        Credential::Present(crate::base::Secret::new("sk-file"))
+    );
     assert_eq!(config.providers[1].credential, Credential::Unresolved);
     assert_eq!(found.watched.len(), 2);
 }
@@ -140,18 +177,24 @@ fn a_presets_variable_goes_only_to_the_presets_own_address() {
 fn a_file_of_the_go_original_loads() {
     let text = include_str!("go.toml");
     let found = read(text);
-    let errors: Vec<_> = found.problems.iter().filter(|it| it.severity == Severity::Error).collect();
+    let errors: Vec<_> =
+        found.problems.iter().filter(|it| it.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let config = found.config.unwrap();
-    let enabled: Vec<_> = config.providers.iter().filter(|it| it.enabled).map(|it| &*it.name).collect();
+    let enabled: Vec<_> =
+        config.providers.iter().filter(|it| it.enabled).map(|it| &*it.name).collect();
     assert_eq!(enabled, ["groq", "mine"], "missing `enabled` means false; a login alone is off");
-    let keys: Vec<_> = config.keys.iter().map(|it| (&*it.id, it.role, it.digest.is_some())).collect();
+    let keys: Vec<_> =
+        config.keys.iter().map(|it| (&*it.id, it.role, it.digest.is_some())).collect();
     assert_eq!(keys, [("tok-1", Role::Admin, true), ("tok-2", Role::Inferrer, false)]);
     let legacy = found.problems.iter().filter(|it| it.code == "legacy_key").count();
     assert_eq!(legacy, 11);
     let early = "listen_addr = \":7050\"\nadmin_api_key = \"adm\"\nincoming_api_keys = [\"a\", \"b\", \"a\", \"\"]\n";
     let keys = read(early).config.unwrap().keys;
-    assert_eq!(keys.iter().map(|it| it.role).collect::<Vec<_>>(), [Role::Admin, Role::Inferrer, Role::Inferrer]);
+    assert_eq!(
+        keys.iter().map(|it| it.role).collect::<Vec<_>>(),
+        [Role::Admin, Role::Inferrer, Role::Inferrer]
+    );
 }
 
 #[test]
@@ -189,12 +232,23 @@ fn the_first_file_loads_and_shows_every_key() {
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     assert_eq!(found.config.unwrap().keys[0].role, Role::Admin);
     // With every example switched on it still has no unknown key and no wrong type.
-    let all: String = text.lines().map(|it| {
-        let bare = it.strip_prefix("# ").filter(|it| it.starts_with('[') || it.split(" = ").next().is_some_and(|it| it.bytes().all(|it| it.is_ascii_lowercase() || it == b'_')));
-        bare.unwrap_or(it).to_owned() + "\n"
-    }).collect();
+    let all: String = text
+        .lines()
+        .map(|it| {
+            let bare = it.strip_prefix("# ").filter(|it| {
+                it.starts_with('[')
+                    || it.split(" = ").next().is_some_and(|it| {
+                        it.bytes().all(|it| it.is_ascii_lowercase() || it == b'_')
+                    })
+            });
+            bare.unwrap_or(it).to_owned() + "\n"
+        })
+        .collect();
     let found = read(&all).problems;
-    assert!(found.iter().all(|it| !matches!(it.code, "unknown_key" | "type" | "syntax" | "range")), "{found:?}");
+    assert!(
+        found.iter().all(|it| !matches!(it.code, "unknown_key" | "type" | "syntax" | "range")),
+        "{found:?}"
+    );
 }
 
 proptest::proptest! {

@@ -204,23 +204,62 @@ mod tests {
     fn usage_is_found_wherever_a_provider_puts_it() {
         use Protocol::{Chat, Gemini, Messages, Responses};
         for (protocol, body, wanted) in [
-            (Chat, r#"{"id":"c1","usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}"#, usage(6, 4, 5, 2)),
-            (Chat, r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6}}"#, usage(6, 4, 7, 0)),
-            (Chat, r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"cached_tokens":3}}"#, usage(7, 3, 7, 0)),
+            (
+                Chat,
+                r#"{"id":"c1","usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}"#,
+                usage(6, 4, 5, 2),
+            ),
+            (
+                Chat,
+                r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6}}"#,
+                usage(6, 4, 7, 0),
+            ),
+            (
+                Chat,
+                r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"cached_tokens":3}}"#,
+                usage(7, 3, 7, 0),
+            ),
             // Reasoning that is not a part of the completion: the total tells.
-            (Chat, r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":5}}}"#, usage(10, 0, 7, 5)),
-            (Chat, r#"{"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}"#, usage(1, 0, 2, 0)),
+            (
+                Chat,
+                r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":5}}}"#,
+                usage(10, 0, 7, 5),
+            ),
+            (
+                Chat,
+                r#"{"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}"#,
+                usage(1, 0, 2, 0),
+            ),
             (Chat, r#"{"timings":{"prompt_n":3,"predicted_n":4}}"#, usage(3, 0, 4, 0)),
-            (Chat, r#"{"object":"list","usage":{"prompt_tokens":5,"total_tokens":5}}"#, usage(5, 0, 0, 0)),
-            (Responses, r#"{"id":"resp_1","usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":2}}}"#, usage(6, 4, 5, 2)),
-            (Messages, r#"{"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":7}}"#, usage(10, 4, 7, 0)),
-            (Gemini, r#"{"usageMetadata":{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":7,"thoughtsTokenCount":2,"toolUsePromptTokenCount":1}}"#, usage(7, 4, 7, 2)),
+            (
+                Chat,
+                r#"{"object":"list","usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+                usage(5, 0, 0, 0),
+            ),
+            (
+                Responses,
+                r#"{"id":"resp_1","usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":2}}}"#,
+                usage(6, 4, 5, 2),
+            ),
+            (
+                Messages,
+                r#"{"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":7}}"#,
+                usage(10, 4, 7, 0),
+            ),
+            (
+                Gemini,
+                r#"{"usageMetadata":{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":7,"thoughtsTokenCount":2,"toolUsePromptTokenCount":1}}"#,
+                usage(7, 4, 7, 2),
+            ),
         ] {
             let found = whole(protocol, body);
             assert_eq!(found.usage, Some(wanted), "{body}");
             assert!(!found.estimated);
         }
-        let write = whole(Messages, r#"{"usage":{"input_tokens":1,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5},"output_tokens":0}}"#);
+        let write = whole(
+            Messages,
+            r#"{"usage":{"input_tokens":1,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5},"output_tokens":0}}"#,
+        );
         assert_eq!(write.usage.map(|it| (it.cache_write_5m, it.cache_write_1h)), Some((4, 5)));
     }
 
@@ -234,7 +273,11 @@ mod tests {
     fn an_answer_without_usage_is_estimated_and_marked() {
         let found = whole(Protocol::Chat, r#"{"choices":[]}"#);
         assert_eq!((found.estimated, found.usage.map(|it| it.input)), (true, Some(10)));
-        assert_eq!(Meter::whole(Protocol::Chat).finish(40, true).usage, None, "no answer, no guess");
+        assert_eq!(
+            Meter::whole(Protocol::Chat).finish(40, true).usage,
+            None,
+            "no answer, no guess"
+        );
         let mut meter = Meter::whole(Protocol::Chat);
         meter.feed(b"{\"error\":{}}");
         assert_eq!(meter.finish(40, false).usage, None, "an error is no answer");

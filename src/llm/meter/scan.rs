@@ -141,14 +141,18 @@ impl Scan {
     }
 
     pub(super) fn is_error(&self) -> bool {
-        self.kept.iter().any(|it| it.0 == "error" && !matches!(&*it.2, b"null" | b"false" | b" null"))
+        self.kept
+            .iter()
+            .any(|it| it.0 == "error" && !matches!(&*it.2, b"null" | b"false" | b" null"))
     }
 
     pub(super) fn take_into(&mut self, counts: &mut Counts, found: &mut Found) {
         for (key, depth, value) in self.kept.drain(..) {
             let Ok(value) = serde_json::from_slice::<Value>(&value) else { continue };
             match (&*key, value) {
-                ("id", Value::String(id)) if found.id.is_none() || depth == 2 => found.id = Some(id),
+                ("id", Value::String(id)) if found.id.is_none() || depth == 2 => {
+                    found.id = Some(id)
+                }
                 ("model", Value::String(model)) => found.model = Some(model),
                 ("usage" | "usageMetadata", Value::Object(usage)) => counts.report(usage),
                 ("timings", Value::Object(timings)) => counts.timings(timings),

@@ -68,9 +68,12 @@ fn openai(map: &Map<String, Value>) -> Option<Usage> {
         "prompt_cache_hit_tokens",
         "cached_tokens",
     ]);
-    let cache_write =
-        get(&["prompt_tokens_details.cache_write_tokens", "input_tokens_details.cache_write_tokens"]);
-    let audio_input = get(&["prompt_tokens_details.audio_tokens", "input_tokens_details.audio_tokens"]);
+    let cache_write = get(&[
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+    ]);
+    let audio_input =
+        get(&["prompt_tokens_details.audio_tokens", "input_tokens_details.audio_tokens"]);
     let audio_output =
         get(&["completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"]);
     let reasoning = get(&[
@@ -83,7 +86,8 @@ fn openai(map: &Map<String, Value>) -> Option<Usage> {
         && total == prompt.checked_add(completion).and_then(|it| it.checked_add(reasoning));
     let within = if apart { 0 } else { reasoning };
     Some(Usage {
-        input: prompt.saturating_sub(cache_read.saturating_add(cache_write).saturating_add(audio_input)),
+        input: prompt
+            .saturating_sub(cache_read.saturating_add(cache_write).saturating_add(audio_input)),
         cache_read,
         cache_write_5m: cache_write,
         audio_input,

@@ -42,7 +42,9 @@ fn table(lists: Arc<Lists>, default: Option<&str>) -> Table {
     ];
     let fast = VirtualModel {
         name: "fast".into(),
-        targets: ["gone", "alpha", "beta", "tight", "beta"].map(|it| (it.into(), "m".into())).into(),
+        targets: ["gone", "alpha", "beta", "tight", "beta"]
+            .map(|it| (it.into(), "m".into()))
+            .into(),
     };
     Table::new(providers, &[fast], default, lists)
 }
@@ -69,7 +71,8 @@ fn the_first_rule_that_fits_decides() {
         ("tight/t-9", "tight t-9"),
     ] {
         let route = table.route(name).unwrap();
-        let got: Vec<_> = route.targets.iter().map(|it| format!("{} {}", it.provider.name, it.model)).collect();
+        let got: Vec<_> =
+            route.targets.iter().map(|it| format!("{} {}", it.provider.name, it.model)).collect();
         assert_eq!(got.join(", "), wanted, "{name}");
     }
     for name in ["gone/x", "tight/other"] {

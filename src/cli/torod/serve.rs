@@ -1,0 +1,78 @@
+//! `torod serve`: the daemon from its first file to its exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{super::paths::Paths, first};
+use crate::{
+    app::{Live, logs},
+    server::{Daemon, Options, StartError},
+};
+
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    /// See changes of the file by polling only, as where no watch works
+    #[arg(long)]
+    poll_only: bool,
+}
+
+pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
+    first::write_if_missing(&paths)?;
+    // Threads are made before the file is live, so their number is read ahead.
+    let first_look =
+        Live::open(&paths.config, crate::app::Learned::default()).map_err(StartError::from)?;
+    let threads = first_look.snapshot().config.worker_threads;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.enable_all().build().context("cannot start threads")?;
+    let (logs, guard) = logs::start();
+    let result = runtime.block_on(async {
+        // Before anything can send one: a signal must never find its default action.
+        let stops =
+            Stops { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
+        let Paths { config, state_dir, cache_dir } = paths;
+        let options = Options { config, state_dir, cache_dir, watch: !args.poll_only };
+        let daemon = Daemon::start_with(options, logs).await?;
+        serve(daemon, stops).await;
+        anyhow::Ok(ExitCode::SUCCESS)
+    });
+    runtime.shutdown_background();
+    drop(guard); // the last lines are written before an error is
+    result
+}
+
+/// Signals that ask for the end.
+struct Stops {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stops {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+async fn serve(daemon: Daemon, mut stops: Stops) {
+    tell_systemd(NotifyState::Ready);
+    stops.next().await;
+    tracing::info!("finishing running requests; a second signal ends at once");
+    tell_systemd(NotifyState::Stopping);
+    daemon.stop_unless(stops.next()).await;
+    tracing::info!("ended");
+}
+
+/// Without systemd this does nothing.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}

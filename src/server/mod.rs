@@ -1,0 +1,218 @@
+//! The process from the first read of the file to the last byte of the last response.
+
+mod connection;
+mod guard;
+mod layers;
+mod listeners;
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    app::{self, App, Learned, Live, OpenError, Tasks, logs::Logs, refresh, watch},
+    base::file,
+    catalog::Lists,
+    config::Address,
+    door::{self, Refusal, face_of_path},
+    gateway, store,
+    upstream::Upstream,
+};
+use connection::{Connections, Socket};
+use layers::Server;
+pub use listeners::BindError;
+use listeners::Listeners;
+
+/// After the time for draining, so long for the last error events to get out.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub config: PathBuf,
+    pub state_dir: PathBuf,
+    pub cache_dir: PathBuf,
+    /// False: changes of the file are seen by polling only.
+    pub watch: bool,
+}
+
+/// Why there is no daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("cannot use the directory `{}`", .0.display())]
+    Directory(PathBuf, #[source] io::Error),
+    #[error("cannot set up TLS to providers")]
+    Upstream(#[source] io::Error),
+}
+
+/// A running torod.
+#[derive(Debug)]
+pub struct Daemon {
+    app: Arc<App>,
+    connections: Connections,
+    accepting: CancellationToken,
+    listeners: oneshot::Receiver<Listeners>,
+    control: Option<PathBuf>,
+}
+
+impl Daemon {
+    /// Everything up: config live, sockets open, background tasks running.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, None).await
+    }
+
+    pub async fn start_with(options: Options, logs: Option<Logs>) -> Result<Self, StartError> {
+        for directory in [&options.state_dir, &options.cache_dir] {
+            if let Err(error) = file::create_directory(directory) {
+                // A cache is a convenience, and so is a state that is not written yet.
+                tracing::warn!(path = %directory.display(), %error, "the directory cannot be made; going on without it");
+            }
+        }
+        let lists = Lists::new(store::lists::load(&options.cache_dir.join("models-cache.json")));
+        let learned = Learned { lists: Arc::new(lists), ..Learned::default() };
+        let live = Arc::new(Live::open(&options.config, learned)?);
+        let config = Arc::clone(&live.snapshot().config);
+        if let Some(logs) = &logs {
+            logs.set(config.log_level, config.log_format);
+        }
+        let upstream =
+            Upstream::new(config.limits.connect_timeout_seconds).map_err(StartError::Upstream)?;
+        let (reloads, asked) = watch::reloads();
+        let tasks = Tasks::new();
+        let parts = app::Parts { live, upstream, tasks, reloads, cache_dir: options.cache_dir };
+        let (app, wanted) = App::new(parts);
+        let server = Server { app: Arc::clone(&app), router: router(&app) };
+        let connections = Connections::default();
+        let mut listeners = Listeners::new(server.clone(), connections.clone(), raise_fd_limit());
+        listeners.apply(&config.listen).await?;
+        listeners.report(None);
+        let accepting = CancellationToken::new();
+        let control = options.state_dir.join("control.sock");
+        let control = open_control(&control, &server, &connections, &accepting).then_some(control);
+        let (done, listeners_done) = oneshot::channel();
+        let end = accepting.clone();
+        app.tasks.spawn(async move {
+            let _ = done.send(listeners.follow(end).await);
+        });
+        let tasks = &app.tasks;
+        tasks.spawn_until_end(watch::follow(Arc::clone(&app.live), asked, options.watch));
+        tasks.spawn_until_end(refresh::keep_lists(Arc::clone(&app), wanted));
+        tasks.spawn_until_end(refresh::keep_found(Arc::clone(&app)));
+        tasks.spawn_until_end(follow_limits(Arc::clone(&app)));
+        if let Some(logs) = logs {
+            tasks.spawn_until_end(logs.follow(Arc::clone(&app.live)));
+        }
+        Ok(Self { app, connections, accepting, listeners: listeners_done, control })
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The TCP addresses that are open, with their real ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let tcp = |it: Address| match it {
+            Address::Tcp(it) => Some(it),
+            Address::Unix(_) => None,
+        };
+        self.app.listeners().open.into_iter().filter_map(tcp).collect()
+    }
+
+    /// Stops accepting, lets running requests finish within the config's limit, ends the rest with
+    /// an error in their own protocol.
+    pub async fn stop(self) {
+        self.stop_unless(std::future::pending()).await;
+    }
+
+    /// The same, cut short by `now`.
+    pub async fn stop_unless(self, now: impl Future<Output = ()>) {
+        self.app.drain();
+        self.accepting.cancel();
+        if let Ok(mut listeners) = self.listeners.await {
+            listeners.close_all().await;
+        }
+        if let Some(control) = &self.control {
+            let _ = std::fs::remove_file(control);
+        }
+        self.connections.tasks.close();
+        let limit = self.app.live.snapshot().config.shutdown;
+        let finished = async {
+            if tokio::time::timeout(limit, self.connections.tasks.wait()).await.is_err() {
+                tracing::warn!(
+                    requests = self.app.counters.in_flight(),
+                    "ending requests that did not finish in time"
+                );
+            }
+            // Whoever still waits is told now, in its own protocol.
+            self.app.tasks.end().await;
+            let _ = tokio::time::timeout(LAST_WORDS, self.connections.tasks.wait()).await;
+        };
+        tokio::select! {
+            () = finished => {}
+            () = now => tracing::warn!("ending at once"),
+        }
+    }
+}
+
+fn router(app: &Arc<App>) -> Router {
+    door::router(gateway::ROUTES)
+        .merge(door::router(admin::ROUTES))
+        .fallback(|request: axum::extract::Request| async move {
+            Refusal::no_such_path().dress(face_of_path(request.uri().path(), request.headers()))
+        })
+        .method_not_allowed_fallback(|request: axum::extract::Request| async move {
+            let message = "this path does not take this method";
+            let refusal = Refusal::new(405, "invalid_request_error", "method_not_allowed", message);
+            refusal.dress(face_of_path(request.uri().path(), request.headers()))
+        })
+        .with_state(Arc::clone(app))
+}
+
+/// The socket of the commands on this machine.
+fn open_control(
+    path: &std::path::Path,
+    server: &Server,
+    connections: &Connections,
+    stop: &CancellationToken,
+) -> bool {
+    match listeners::bind_unix(path, 0o600) {
+        Ok(listener) => {
+            let task = connection::accept(
+                Socket::Control(listener),
+                server.clone(),
+                connections.clone(),
+                stop.clone(),
+                usize::MAX,
+            );
+            server.app.tasks.spawn(task);
+            true
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "no control socket; `torod status` cannot reach this torod");
+            false
+        }
+    }
+}
+
+async fn follow_limits(app: Arc<App>) {
+    let mut changed = app.live.subscribe();
+    while changed.changed().await.is_ok() {
+        app.upstream.limit_connecting(app.live.snapshot().config.limits.connect_timeout_seconds);
+    }
+}
+
+/// Raises the limit of open files as far as it goes; answers how far.
+fn raise_fd_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let now = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: now.maximum, maximum: now.maximum };
+    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { now.maximum } else { now.current };
+    limit.and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX)
+}

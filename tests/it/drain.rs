@@ -1,0 +1,1 @@
+//! A stop waits for what runs.

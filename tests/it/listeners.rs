@@ -1,0 +1,1 @@
+//! Listeners follow the config.

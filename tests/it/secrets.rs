@@ -1,0 +1,1 @@
+//! Secrets are read again and never shown.
