@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// Lists are loaded again after this.
-const LISTS: Duration = Duration::from_secs(30 * 60);
+const LISTS: Duration = Duration::from_mins(30);
 /// Local servers, and lists that failed, are looked at again after this.
 const LOCAL: Duration = Duration::from_secs(10);
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 /// A list that a missing model asks for is not loaded more often than this.
-const DEBOUNCE: Duration = Duration::from_secs(120);
+const DEBOUNCE: Duration = Duration::from_mins(2);
 
 /// What was asked for, by provider.
 struct Asked {
@@ -193,8 +193,8 @@ async fn public_free(app: &App) -> Vec<Arc<Provider>> {
             models: None,
             enabled: true,
             automatic: true,
-            first_byte: Duration::from_secs(60),
-            idle: Duration::from_secs(300),
+            first_byte: Duration::from_mins(1),
+            idle: Duration::from_mins(5),
             include_usage: preset.stream_usage,
         };
         if models::list(&app.upstream, &provider).await.is_ok() {

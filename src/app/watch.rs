@@ -1,7 +1,7 @@
 //! What wakes a reload: the watched directories, the poll, a signal, a request.
 //!
 //! The poll is the guarantee, the watch only makes it fast: a watch on the file dies with its
-//! first rename, and bind mounts, NFS and ConfigMaps tell of other names or of nothing.
+//! first rename, and bind mounts, NFS and `ConfigMaps` tell of other names or of nothing.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -44,7 +44,7 @@ struct Watches {
 }
 
 impl Watches {
-    /// Any event but a read wakes, whatever it is called: a ConfigMap's swap does not name the
+    /// Any event but a read wakes, whatever it is called: a `ConfigMap`'s swap does not name the
     /// file, and our own reading must not wake us.
     fn new(watch: bool) -> (Self, mpsc::Receiver<()>) {
         let (wake, wakeups) = mpsc::channel(1); // a burst of events is one wake-up

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Usd(pub u64);
 
 impl Usd {
+    #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }

@@ -34,6 +34,7 @@ pub enum ModelsShape {
 /// One row of the table. What a provider cannot do stands in `quirks`, never in code.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of a table")]
 pub struct Preset {
     pub name: String,
     pub display_name: String,

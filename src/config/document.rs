@@ -331,7 +331,7 @@ fn hide(
     match value.get_ref() {
         DeValue::String(_) if !public => hidden.push(value.span()),
         DeValue::Array(array) => {
-            array.iter().for_each(|it| hide(&schema["items"], it, public, hidden))
+            array.iter().for_each(|it| hide(&schema["items"], it, public, hidden));
         }
         DeValue::Table(table) => {
             for (name, value) in table {

@@ -88,6 +88,7 @@ impl std::fmt::Display for Address {
 
 /// A file that loads, as checked values.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the switches of the file")]
 pub struct Config {
     pub listen: Vec<Address>,
     pub allowed_hosts: Vec<String>,

@@ -44,6 +44,7 @@ pub enum Egress {
 /// `torod.toml`: the source of truth of a torod.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the switches of the file")]
 pub struct File {
     /// Where to listen: one address or a list; `127.0.0.1:8080`, `[::]:8080`, `unix:/run/torod.sock`.
     #[schemars(extend("x-public" = true, "default" = "127.0.0.1:8080"))]
@@ -66,7 +67,7 @@ pub struct File {
     /// Expired keys are removed from this file.
     #[schemars(extend("x-later" = "note"))]
     pub auto_remove_expired_tokens: bool,
-    /// Somebody else writes this file (GitOps); torod only reads it.
+    /// Somebody else writes this file (`GitOps`); torod only reads it.
     pub managed: bool,
     /// Names by which clients may call torod beside loopback names and the listen address. Empty:
     /// any name, once torod listens on more than loopback.

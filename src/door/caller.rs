@@ -35,8 +35,7 @@ pub(super) fn admit(
     }
     let caller = match presented(headers) {
         Some(key) => {
-            let key = key.and_then(|it| arrival.snapshot.keys.admit(it, Timestamp::now()));
-            let key = key.ok_or_else(bad_key)?;
+            let key = arrival.snapshot.keys.admit(key, Timestamp::now()).ok_or_else(bad_key)?;
             Caller { role: key.role, key: Some(key) }
         }
         None if arrival.peer == Peer::Control => Caller { key: None, role: Role::Admin },
@@ -62,16 +61,17 @@ fn bad_key() -> Refusal {
     Refusal::new(401, "invalid_request_error", "invalid_api_key", message)
 }
 
-/// The key that a request presents; `Some(None)` when it presents something that cannot be one.
-fn presented(headers: &HeaderMap) -> Option<Option<&str>> {
+/// The key that a request presents; an empty one, which is no key's, when it presents something
+/// that cannot be one.
+fn presented(headers: &HeaderMap) -> Option<&str> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let (scheme, key) =
             value.to_str().ok().and_then(|it| it.split_once(' ')).unwrap_or_default();
-        return Some(scheme.eq_ignore_ascii_case("bearer").then_some(key.trim()));
+        return Some(if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" });
     }
     let named =
         ["x-api-key", "x-goog-api-key", "api-key"].iter().find_map(|it| headers.get(*it))?;
-    Some(named.to_str().ok().map(str::trim))
+    Some(named.to_str().unwrap_or_default().trim())
 }
 
 fn needs_no_key(arrival: &Arrival, headers: &HeaderMap) -> bool {

@@ -148,7 +148,7 @@ impl Relay {
         match &mut self.encoded {
             None => self.settlement.feed(&bytes),
             Some((_, kept)) if kept.len() + bytes.len() <= MAX_ENCODED => {
-                kept.extend_from_slice(&bytes)
+                kept.extend_from_slice(&bytes);
             }
             Some(_) => {}
         }

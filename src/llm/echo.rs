@@ -211,7 +211,7 @@ impl Turn<'_> {
             .map(|it| json!([{ "index": 0, "delta": it, "finish_reason": null }]))
             .collect();
         choices.push(json!([{ "index": 0, "delta": {}, "finish_reason": reason }]));
-        self.events("chatcmpl", "chat.completion.chunk", choices)
+        self.events("chatcmpl", "chat.completion.chunk", &choices)
     }
 
     fn completion(&self) -> Vec<String> {
@@ -222,7 +222,7 @@ impl Turn<'_> {
         }
         let mut choices: Vec<Value> = self.answer().iter().map(|it| choice(it, None)).collect();
         choices.push(choice("", Some("stop")));
-        self.events("cmpl", "text_completion", choices)
+        self.events("cmpl", "text_completion", &choices)
     }
 
     fn object(&self, prefix: &str, object: &str, choices: &Value, usage: &Value) -> String {
@@ -233,7 +233,7 @@ impl Turn<'_> {
         .to_string()
     }
 
-    fn events(&self, prefix: &str, object: &str, choices: Vec<Value>) -> Vec<String> {
+    fn events(&self, prefix: &str, object: &str, choices: &[Value]) -> Vec<String> {
         let event = |choices: &Value, usage: &Value| {
             let mut chunk = json!({
                 "id": format!("{prefix}-{}", self.id), "object": object, "created": CREATED,

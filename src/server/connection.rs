@@ -10,6 +10,7 @@ use std::{
 };
 
 use http::Request;
+use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -150,6 +151,8 @@ async fn serve(
     let patience = Patience::from(&server.app.live.snapshot().config.limits);
     let guarded = Guarded::new(stream, Arc::clone(&phase), patience);
     let service = service_fn(|request: Request<Incoming>| {
+        // Now, not when it is first polled: the next bytes of the socket are no head.
+        phase.head_read(!request.body().is_end_stream());
         let (server, phase) = (&server, Arc::clone(&phase));
         async move { Ok::<_, std::convert::Infallible>(server.serve(peer, phase, request).await) }
     });

@@ -27,7 +27,7 @@ use crate::config::Limits;
 /// An idle connection is kept for the client's next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A client that takes nothing of its response.
-const WRITE_STALL: Duration = Duration::from_secs(60);
+const WRITE_STALL: Duration = Duration::from_mins(1);
 /// A body that comes slower than this, in bytes per second, runs out of time.
 const BODY_FLOOR: u64 = 16 * 1024;
 
@@ -199,12 +199,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     it.phase.set(IDLE);
                     it.turn(HEAD);
                 }
+                let now = Instant::now();
+                let wrong = if it.until().is_some_and(|it| now > it) {
+                    Some(io::ErrorKind::TimedOut)
+                } else if it.seen == HEAD && it.has_bare_line_end(fresh) {
+                    Some(io::ErrorKind::InvalidData)
+                } else {
+                    None
+                };
                 it.received += fresh.len() as u64;
-                it.last_read = Instant::now();
-                if it.seen == HEAD && it.has_bare_line_end(fresh) {
-                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                it.last_read = now;
+                match wrong {
+                    None => Poll::Ready(Ok(())),
+                    Some(kind) => {
+                        buffer.set_filled(before);
+                        Poll::Ready(Err(kind.into()))
+                    }
                 }
-                Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => it.poll_patience(context),

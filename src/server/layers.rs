@@ -40,7 +40,6 @@ impl Server {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        phase.head_read(!body.is_end_stream());
         let arrival = Arrival {
             snapshot: self.app.live.snapshot(),
             peer,
@@ -49,20 +48,19 @@ impl Server {
         };
         let face = face_of_path(head.uri.path(), &head.headers);
         let line = Line { method: head.method.clone(), path: head.uri.path().to_owned() };
-        let mut response = match gate(&head, &arrival) {
-            Err(refusal) => refusal.dress(face),
-            Ok(()) => {
-                let body = Body::new(Reading { body, phase: Arc::clone(&phase) });
-                let mut request = Request::from_parts(head, body);
-                request.extensions_mut().insert(arrival.clone());
-                let answering = self.router.clone().call(request);
-                match AssertUnwindSafe(answering).catch_unwind().await {
-                    Ok(Ok(response)) => response,
-                    Err(_) => {
-                        tracing::error!(id = ?arrival.request_id, "a request panicked");
-                        let message = "torod made a mistake; the request was not answered";
-                        Refusal::new(500, "server_error", "internal_error", message).dress(face)
-                    }
+        let mut response = if let Err(refusal) = gate(&head, &arrival) {
+            refusal.dress(face)
+        } else {
+            let body = Body::new(Reading { body, phase: Arc::clone(&phase) });
+            let mut request = Request::from_parts(head, body);
+            request.extensions_mut().insert(arrival.clone());
+            let answering = self.router.clone().call(request);
+            match AssertUnwindSafe(answering).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    tracing::error!(id = ?arrival.request_id, "a request panicked");
+                    let message = "torod made a mistake; the request was not answered";
+                    Refusal::new(500, "server_error", "internal_error", message).dress(face)
                 }
             }
         };

@@ -66,7 +66,7 @@ impl Upstream {
         let connect_seconds = Arc::new(AtomicU64::new(connect_seconds));
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(256)
             .timer(TokioTimer::new())
             .http1_max_headers(256)

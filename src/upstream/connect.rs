@@ -33,7 +33,7 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_keepalive(Some(Duration::from_mins(1)));
         let inner = HttpsConnectorBuilder::new()
             .with_tls_config(tls()?)
             .https_or_http()

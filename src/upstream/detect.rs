@@ -96,8 +96,8 @@ fn provider(name: &str, preset: &'static Preset, port: u16) -> Option<Provider> 
         enabled: true,
         automatic: true,
         // A local model may have to be loaded first.
-        first_byte: Duration::from_secs(300),
-        idle: Duration::from_secs(300),
+        first_byte: Duration::from_mins(5),
+        idle: Duration::from_mins(5),
         include_usage: true,
     })
 }

@@ -56,7 +56,7 @@ fn join(
     match protocol {
         Protocol::Gemini if is_version(last) => {
             // The base names the version, so the client's is dropped.
-            out.push_str(&path[1..].find('/').map_or("", |it| &path[it + 1..]));
+            out.push_str(path[1..].find('/').map_or("", |it| &path[it + 1..]));
         }
         Protocol::Gemini => out.push_str(path),
         Protocol::Messages if !is_version(last) => {

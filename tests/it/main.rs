@@ -6,6 +6,7 @@
     clippy::print_stderr,
     reason = "a failed test may panic"
 )]
+#![allow(unreachable_pub, reason = "nobody is outside of a test binary")]
 
 mod chat;
 mod cli;
@@ -17,15 +18,22 @@ mod framing;
 mod garbage;
 mod headers;
 mod hostile;
+mod hostile_bodies;
+mod hostile_paths;
 mod keys;
 mod listeners;
 mod passage;
 mod paths;
+mod process;
+mod process;
 mod reload;
+mod reload_patterns;
 mod responses;
 mod samples;
+mod saves;
 mod script;
 mod scripted;
 mod secrets;
 mod stream;
+mod wire;
 mod world;

@@ -40,7 +40,9 @@ pub fn resolve(text: &str, surroundings: &dyn Surroundings) -> Resolved {
     let mut found = problems.found;
     // A byte order mark belongs to the first line.
     let mark = shown.len() - text.len();
-    found.iter_mut().for_each(|it| it.span = it.span.start + mark..it.span.end + mark);
+    for it in &mut found {
+        it.span = it.span.start + mark..it.span.end + mark;
+    }
     found.sort_by_key(|it| (it.line, it.column));
     let loads = found.iter().all(|it| it.severity < Severity::Error);
     let (watched, secrets) = secrets.finish();

@@ -13,6 +13,7 @@ const PARENTS: [&str; 3] = ["response", "message", "x_groq"];
 const WANTED: [&str; 6] = ["usage", "usageMetadata", "timings", "id", "model", "error"];
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a scanner is in several states at once")]
 pub(super) struct Scan {
     depth: u32,
     /// Depth 2 is inside one of [`PARENTS`].
@@ -151,7 +152,7 @@ impl Scan {
             let Ok(value) = serde_json::from_slice::<Value>(&value) else { continue };
             match (&*key, value) {
                 ("id", Value::String(id)) if found.id.is_none() || depth == 2 => {
-                    found.id = Some(id)
+                    found.id = Some(id);
                 }
                 ("model", Value::String(model)) => found.model = Some(model),
                 ("usage" | "usageMetadata", Value::Object(usage)) => counts.report(usage),

@@ -47,7 +47,7 @@ fn first(map: &Map<String, Value>, paths: &[&str]) -> Option<u64> {
             Some((outer, inner)) => map.get(outer)?.get(inner),
         }?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked here")]
-        let float = |it: f64| (it >= 0.0 && it < 1e15).then_some(it as u64);
+        let float = |it: f64| (0.0..1e15).contains(&it).then_some(it as u64);
         value.as_u64().or_else(|| value.as_f64().and_then(float))
     })
 }
