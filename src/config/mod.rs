@@ -22,6 +22,7 @@ mod document;
 pub mod problem;
 mod resolve;
 pub mod schema;
+pub mod schema_keys;
 pub mod schema_parts;
 pub mod template;
 

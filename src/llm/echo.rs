@@ -6,6 +6,8 @@
 //! chunks, `words-500` answers 500 words, `error-429` fails with that status, `tool-call` calls
 //! the request's first tool, `cut` dies in mid-stream.
 
+mod response;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -250,79 +252,6 @@ impl Turn<'_> {
         }
         events.push("data: [DONE]\n\n".to_owned());
         events
-    }
-
-    fn response(&self) -> Vec<String> {
-        let text = self.answer().concat();
-        let (id, item_id) = (format!("resp_{}", self.id), format!("msg_{}", self.id));
-        let (input, output) = self.counts();
-        let usage = json!({
-            "input_tokens": input, "input_tokens_details": { "cached_tokens": 0 },
-            "output_tokens": output, "output_tokens_details": { "reasoning_tokens": 0 },
-            "total_tokens": input + output,
-        });
-        let part = |text: &str| json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] });
-        let item = |status: &str, text: Option<&str>| match &self.tool {
-            Some(name) => {
-                json!({ "type": "function_call", "id": item_id, "call_id": "call_echo", "status": status, "name": name, "arguments": text.map_or("", |_| "{}") })
-            }
-            None => {
-                json!({ "type": "message", "id": item_id, "role": "assistant", "status": status, "content": text.map(part).into_iter().collect::<Vec<_>>() })
-            }
-        };
-        let done = item("completed", Some(&text));
-        let response = |status: &str, output: Value, usage: &Value| {
-            json!({
-                "id": id, "object": "response", "created_at": CREATED, "status": status, "error": null,
-                "incomplete_details": null, "instructions": null, "metadata": {}, "model": self.model,
-                "output": output, "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto",
-                "tools": [], "top_p": 1.0, "usage": usage,
-            })
-        };
-        if !self.stream {
-            return vec![response("completed", json!([done]), &usage).to_string()];
-        }
-        let place = |mut it: Value| {
-            it["item_id"] = item_id.clone().into();
-            it["output_index"] = 0.into();
-            if self.tool.is_none() {
-                it["content_index"] = 0.into();
-            }
-            it
-        };
-        let started = response("in_progress", json!([]), &Value::Null);
-        let mut events = vec![
-            json!({ "type": "response.created", "response": started }),
-            json!({ "type": "response.in_progress", "response": started }),
-            json!({ "type": "response.output_item.added", "output_index": 0, "item": item("in_progress", None) }),
-        ];
-        if let Some(name) = &self.tool {
-            events.push(place(
-                json!({ "type": "response.function_call_arguments.delta", "delta": "{}" }),
-            ));
-            events.push(place(json!({ "type": "response.function_call_arguments.done", "name": name, "arguments": "{}" })));
-        } else {
-            events.push(place(json!({ "type": "response.content_part.added", "part": part("") })));
-            events.extend(self.answer().iter().map(|it| {
-                place(json!({ "type": "response.output_text.delta", "delta": it, "logprobs": [] }))
-            }));
-            events.push(place(
-                json!({ "type": "response.output_text.done", "text": text, "logprobs": [] }),
-            ));
-            events
-                .push(place(json!({ "type": "response.content_part.done", "part": part(&text) })));
-        }
-        events
-            .push(json!({ "type": "response.output_item.done", "output_index": 0, "item": done }));
-        events.push(json!({ "type": "response.completed", "response": response("completed", json!([done]), &usage) }));
-        events
-            .iter_mut()
-            .enumerate()
-            .map(|(at, event)| {
-                event["sequence_number"] = at.into();
-                format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
-            })
-            .collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::{document::Document, problem::Problems, schema::Token},
+    super::{document::Document, problem::Problems, schema_keys::Token},
     secret::{Read, Secrets},
 };
 use crate::{

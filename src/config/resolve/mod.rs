@@ -2,19 +2,20 @@
 
 mod keys;
 mod listen;
+mod models;
 mod providers;
 mod secret;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Config, Resolved, Severity, Surroundings,
     document::{self, Document},
     problem::{Problems, nearest},
     schema::{Egress, HttpMode},
-    schema_parts::{Strategy, TargetEntry, TlsMode},
+    schema_parts::TlsMode,
 };
-use crate::{catalog::Provider, routing::VirtualModel};
+use crate::catalog::Provider;
 use secret::Secrets;
 
 /// Reads a text. Pure but for what it asks of the surroundings.
@@ -33,7 +34,7 @@ pub fn resolve(text: &str, surroundings: &dyn Surroundings) -> Resolved {
     config.listen = listen::addresses(&document, &mut problems);
     config.keys = keys::keys(&document, &mut secrets, &mut problems);
     config.providers = providers::providers(&document, &mut secrets, &mut problems);
-    config.models = models(&document, &config.providers, &mut problems);
+    config.models = models::models(&document, &config.providers, &mut problems);
     listen::guards(&document, &config, &mut problems);
     switches(&document, &mut problems);
     default_provider(&document, &config.providers, &mut problems);
@@ -129,83 +130,6 @@ fn not_yet(document: &Document, path: &str, problems: &mut Problems<'_>) {
             format!("`{path}` is not active yet, and torod does not run without what it asks for"),
         )
         .help("remove it until it is supported");
-}
-
-fn models(
-    document: &Document,
-    providers: &[Arc<Provider>],
-    problems: &mut Problems<'_>,
-) -> Vec<VirtualModel> {
-    let (mut found, mut names) = (Vec::new(), HashSet::new());
-    for (at, model) in document.file.models.iter().enumerate() {
-        let path = format!("models[{at}]");
-        let name = model.name.as_deref().unwrap_or_default().trim();
-        if name.is_empty() {
-            problems.error("missing_key", document.span(&path), "a model needs a `name`");
-            continue;
-        }
-        if !names.insert(name) {
-            problems.error(
-                "duplicate",
-                document.span(&format!("{path}.name")),
-                format!("the model name `{name}` is used twice"),
-            );
-        }
-        if name.split_once('/').is_some_and(|it| providers.iter().any(|p| &*p.name == it.0)) {
-            problems
-                .error(
-                    "shadowed",
-                    document.span(&format!("{path}.name")),
-                    format!("the model name `{name}` begins with a provider's name"),
-                )
-                .help("choose a name without that prefix");
-        }
-        if model.strategy.unwrap_or_default() != Strategy::Failover {
-            not_yet(document, &format!("{path}.strategy"), problems);
-        }
-        if model.targets.is_empty() {
-            problems
-                .error(
-                    "missing_key",
-                    document.span(&format!("{path}.targets")),
-                    format!("the model `{name}` needs `targets`"),
-                )
-                .help("list at least one `provider/model`");
-        }
-        let mut targets = Vec::new();
-        for (n, target) in model.targets.iter().enumerate() {
-            let (text, at) = match target {
-                TargetEntry::Name(text) => (text, format!("{path}.targets[{n}]")),
-                TargetEntry::Weighted(it) => (&it.model, format!("{path}.targets[{n}].model")),
-            };
-            match text.split_once('/') {
-                Some((provider, rest))
-                    if !rest.is_empty() && providers.iter().any(|it| &*it.name == provider) =>
-                {
-                    targets.push((provider.into(), rest.to_owned()));
-                }
-                Some((provider, rest)) if !rest.is_empty() => {
-                    let near = nearest(provider, providers.iter().map(|it| &*it.name));
-                    problems
-                        .error(
-                            "unknown_provider",
-                            document.span(&at),
-                            format!("no provider is named `{provider}`"),
-                        )
-                        .maybe_help(near.map(|it| format!("did you mean `{it}`?")));
-                }
-                _ => {
-                    problems.error(
-                        "bad_target",
-                        document.span(&at),
-                        "a target is `provider/model`",
-                    );
-                }
-            }
-        }
-        found.push(VirtualModel { name: name.into(), targets });
-    }
-    found
 }
 
 fn default_provider(document: &Document, providers: &[Arc<Provider>], problems: &mut Problems<'_>) {
