@@ -45,7 +45,7 @@ pub(super) async fn reload(visit: Visit) -> Answer {
     json(&Reloaded {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
-        applied: came_to == Reload::Applied,
+        applied: came_to != Reload::Refused,
         problems: problems(app),
     })
 }

@@ -37,7 +37,7 @@ pub struct Problem {
 pub struct Reloaded {
     pub generation: u64,
     pub revision: String,
-    /// The text was new and is live now.
+    /// The text on disk is what is live now.
     pub applied: bool,
     pub problems: Vec<Problem>,
 }

@@ -51,6 +51,17 @@ impl Provider {
         self.models.as_ref().is_none_or(|list| list.iter().any(|it| it.matches(model)))
     }
 
+    /// What must not come back to a client: the credential, and header values that are long
+    /// enough to be one.
+    pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let credential = match &self.credential {
+            Credential::Present(secret) => Some(secret.expose().as_bytes()),
+            _ => None,
+        };
+        let headers = self.headers.iter().map(|it| it.1.as_bytes()).filter(|it| it.len() >= 8);
+        credential.filter(|it| it.len() >= 4).into_iter().chain(headers)
+    }
+
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)
     }

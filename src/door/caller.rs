@@ -19,9 +19,17 @@ pub struct Caller {
     pub role: Role,
 }
 
-/// Headers that only a proxy sends.
-const FORWARDED: [&str; 6] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
+/// Headers that only a proxy sends, and those that begin so.
+const FORWARDED: [&str; 7] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "client-ip",
+    "cf-connecting-ip",
+];
+const FORWARDED_PREFIX: &str = "x-forwarded";
 
 /// Checks the right that a route asks for. A presented key is always used, also where none is
 /// needed.
@@ -91,7 +99,9 @@ fn needs_no_key(arrival: &Arrival, headers: &HeaderMap) -> bool {
         peer: arrival.peer.ip(),
         host: text("host").and_then(host_name).unwrap_or_default(),
         origin: text("origin"),
-        forwarded: FORWARDED.iter().any(|it| headers.contains_key(*it)),
+        forwarded: headers.keys().any(|it| {
+            FORWARDED.contains(&it.as_str()) || it.as_str().starts_with(FORWARDED_PREFIX)
+        }),
         cross_site: is_form
             || text("sec-fetch-site").is_some_and(|it| !matches!(it, "same-origin" | "none")),
     };

@@ -101,10 +101,23 @@ fn undo(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Decode
     }
 }
 
-fn read(reader: impl Read, limit: usize) -> Result<Vec<u8>, DecodeError> {
-    let mut out = Vec::new();
-    reader.take(limit as u64 + 1).read_to_end(&mut out).map_err(DecodeError::Broken)?;
-    if out.len() > limit { Err(DecodeError::TooLarge(limit)) } else { Ok(out) }
+/// Room grows with what is read, and never beyond the limit.
+fn read(mut reader: impl Read, limit: usize) -> Result<Vec<u8>, DecodeError> {
+    let (mut out, mut piece) = (Vec::new(), vec![0; 32 * 1024]);
+    loop {
+        let count = reader.read(&mut piece).map_err(DecodeError::Broken)?;
+        if count == 0 {
+            return Ok(out);
+        }
+        let length = out.len() + count;
+        if length > limit {
+            return Err(DecodeError::TooLarge(limit));
+        }
+        if length > out.capacity() {
+            out.reserve_exact((out.capacity() * 2).clamp(length, limit.max(length)) - out.len());
+        }
+        out.extend_from_slice(&piece[..count]);
+    }
 }
 
 #[cfg(test)]

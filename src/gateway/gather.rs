@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error;
 use crate::{
-    catalog::{Credential, Provider},
+    catalog::Provider,
     door::Refusal,
     llm::Endpoint,
     upstream::{Reply, ReplyBody, error::chain},
@@ -183,23 +183,24 @@ async fn failed(mut reply: Reply, provider: &Provider) -> Result<Gathered, Refus
     Ok(Gathered { reply, kind: Kind::Whole, ahead: vec![text], is_whole: true })
 }
 
-/// Takes our credential out of a text that a provider sends back.
-fn scrub(text: Bytes, provider: &Provider) -> Bytes {
-    let Credential::Present(secret) = &provider.credential else { return text };
-    let secret = secret.expose().as_bytes();
-    let finder = memchr::memmem::Finder::new(secret);
-    let Some(mut at) = finder.find(&text).filter(|_| secret.len() >= 4) else { return text };
-    let mut out = BytesMut::with_capacity(text.len());
-    let mut from = 0;
-    loop {
-        out.extend_from_slice(&text[from..at]);
-        out.extend_from_slice(b"***");
-        from = at + secret.len();
-        match finder.find(&text[from..]) {
-            Some(next) => at = from + next,
-            None => break,
+/// Takes what we keep secret out of a text that a provider sends back.
+fn scrub(mut text: Bytes, provider: &Provider) -> Bytes {
+    for secret in provider.secrets() {
+        let finder = memchr::memmem::Finder::new(secret);
+        let Some(mut at) = finder.find(&text) else { continue };
+        let mut out = BytesMut::with_capacity(text.len());
+        let mut from = 0;
+        loop {
+            out.extend_from_slice(&text[from..at]);
+            out.extend_from_slice(b"***");
+            from = at + secret.len();
+            match finder.find(&text[from..]) {
+                Some(next) => at = from + next,
+                None => break,
+            }
         }
+        out.extend_from_slice(&text[from..]);
+        text = out.freeze();
     }
-    out.extend_from_slice(&text[from..]);
-    out.freeze()
+    text
 }

@@ -95,7 +95,10 @@ pub(super) struct Guarded<S> {
     received: u64,
     timer: Option<Pin<Box<Sleep>>>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Of the head: its last byte, the length of its last line, whether it is over.
     last_byte: u8,
+    line: usize,
+    head_over: bool,
 }
 
 impl<S> Guarded<S> {
@@ -112,6 +115,8 @@ impl<S> Guarded<S> {
             timer: None,
             stalled: None,
             last_byte: 0,
+            line: 0,
+            head_over: false,
         }
     }
 
@@ -159,20 +164,22 @@ impl<S> Guarded<S> {
 
     /// A line of a head that ends without `\r` is read one way here and another way elsewhere.
     fn has_bare_line_end(&mut self, bytes: &[u8]) -> bool {
-        let mut bare = false;
+        let mut from = 0;
         for at in memchr::memchr_iter(b'\n', bytes) {
+            if self.head_over {
+                break; // what follows is the body
+            }
             let before = if at == 0 { self.last_byte } else { bytes[at - 1] };
             if before != b'\r' {
-                bare = true;
-                break;
+                return true;
             }
-            // The head ends at an empty line; what follows is the body.
-            if at >= 3 && bytes[at - 3..at] == *b"\r\n\r" {
-                break;
-            }
+            // An empty line, the `\r` alone, ends the head.
+            self.head_over = self.line + (at - from) == 1;
+            (self.line, from) = (0, at + 1);
         }
+        self.line += bytes.len() - from;
         self.last_byte = bytes.last().copied().unwrap_or_default();
-        bare
+        false
     }
 }
 
@@ -195,7 +202,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     return Poll::Ready(Ok(()));
                 }
                 if matches!(it.seen, FRESH | IDLE) {
-                    it.last_byte = 0;
+                    (it.last_byte, it.line, it.head_over) = (0, 0, false);
                     it.phase.set(IDLE);
                     it.turn(HEAD);
                 }

@@ -121,13 +121,10 @@ pub fn authorize(headers: &mut HeaderMap, provider: &Provider) {
 /// The headers of a reply, as the client may see them.
 pub fn downward(reply: &HeaderMap, provider: &Provider) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(reply.len() + 4);
-    let secret = match &provider.credential {
-        Credential::Present(secret) => Some(secret.expose().as_bytes()),
-        _ => None,
-    };
     let lists = reply.contains_key(header::CONNECTION);
     for (name, value) in reply {
-        let leaks = secret.is_some_and(|it| memchr::memmem::find(value.as_bytes(), it).is_some());
+        let leaks =
+            provider.secrets().any(|it| memchr::memmem::find(value.as_bytes(), it).is_some());
         if leaks
             || stays(name.as_str(), &NEVER_DOWN, &NEVER_DOWN_PREFIXES)
             || lists && is_named_by_connection(name.as_str(), reply)

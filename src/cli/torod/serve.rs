@@ -35,6 +35,8 @@ pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
         // Before anything can send one: a signal must never find its default action.
         let stops =
             Stops { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
+        // The task that reloads listens to it too; until then it must not end the process.
+        let _hangup = signal(SignalKind::hangup())?;
         let Paths { config, state_dir, cache_dir } = paths;
         let options = Options { config, state_dir, cache_dir, watch: !args.poll_only };
         let daemon = Daemon::start_with(options, logs).await?;

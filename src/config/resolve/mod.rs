@@ -46,6 +46,8 @@ pub fn resolve(text: &str, surroundings: &dyn Surroundings) -> Resolved {
     }
     found.sort_by_key(|it| (it.line, it.column));
     let loads = found.iter().all(|it| it.severity < Severity::Error);
+    // A missing credential is most often the misspelt key above.
+    found.retain(|it| loads || it.code != "no_credential");
     let (watched, secrets) = secrets.finish();
     Resolved { config: loads.then_some(config), problems: found, watched, secrets }
 }

@@ -77,7 +77,10 @@ impl Meter {
         self.bytes += bytes.len() as u64;
         let Self { protocol, kind, counts, found, .. } = self;
         match kind {
-            Kind::Whole(scan) => scan.feed(bytes),
+            Kind::Whole(scan) => {
+                scan.feed(bytes);
+                scan.take_into(counts, found);
+            }
             Kind::Stream(frames) => frames.feed(bytes, |piece| match piece {
                 Piece::Event(event) => look(*protocol, event, counts, found),
                 Piece::Part(_) => found.events += 1,
@@ -104,15 +107,11 @@ impl Meter {
     /// `request_bytes` is the size of the request's body, `answered` whether the reply was a 2xx.
     pub fn finish(mut self, request_bytes: usize, answered: bool) -> Found {
         match &mut self.kind {
-            Kind::Whole(scan) => {
-                scan.take_into(&mut self.counts, &mut self.found);
-                self.found.complete = true;
-            }
+            Kind::Whole(_) | Kind::Opaque => self.found.complete = true,
             Kind::Stream(frames) => {
                 let rest = frames.finish();
                 look(self.protocol, &rest, &mut self.counts, &mut self.found);
             }
-            Kind::Opaque => self.found.complete = true,
         }
         self.found.usage = self.counts.usage(self.protocol);
         let output = match self.kind {
@@ -294,8 +293,8 @@ mod tests {
         "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
     );
     const RESPONSES: &str = concat!(
-        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"usage\":null}}\n\n",
-        "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}\n\n",
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"object\":\"response\",\"id\":\"resp_1\",\"usage\":null}}\n\n",
+        "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"output\":[{\"usage\":{\"input_tokens\":9}}],\"error\":null,\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}\n\n",
     );
     const GEMINI: &str = concat!(
         "data: {\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":5,\"candidatesTokenCount\":1}}\r\n\r\n",

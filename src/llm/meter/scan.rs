@@ -93,8 +93,8 @@ impl Scan {
                 if WANTED.contains(&key) {
                     self.keeping = Some((key.to_owned(), self.depth));
                     self.value.clear();
-                } else {
-                    self.in_parent = self.depth == 1 && PARENTS.contains(&key);
+                } else if self.depth == 1 {
+                    self.in_parent = PARENTS.contains(&key);
                 }
             }
             b'{' | b'[' => {
