@@ -3,12 +3,14 @@
 use std::{io::IsTerminal as _, sync::Arc};
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
-use super::Live;
+use super::{
+    Live,
+    log_lines::{Guard, LogLines},
+};
 use crate::config::{LogFormat, LogLevel};
 
 type Lines = Box<dyn Layer<Registry> + Send + Sync>;
@@ -19,14 +21,13 @@ type Filtered = tracing_subscriber::layer::Layered<reload::Layer<Lines, Registry
 pub struct Logs {
     lines: reload::Handle<Lines, Registry>,
     level: reload::Handle<LevelFilter, Filtered>,
-    writer: NonBlocking,
+    writer: LogLines,
 }
 
 /// Starts logging; the guard writes what is left when it is dropped. None when somebody else has
 /// set up logging in this process.
-pub fn start() -> (Option<Logs>, WorkerGuard) {
-    // A reader of stderr that stalls costs lines, never requests.
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+pub fn start() -> (Option<Logs>, Guard) {
+    let (writer, guard) = LogLines::to_stderr();
     let (lines, lines_handle) = reload::Layer::new(lines(LogFormat::Text, writer.clone()));
     let (level, level_handle) = reload::Layer::new(LevelFilter::INFO);
     let started = tracing_subscriber::registry().with(lines).with(level).try_init();
@@ -72,7 +73,7 @@ impl Logs {
 }
 
 #[expect(clippy::disallowed_methods, reason = "`NO_COLOR` is a word to every program")]
-fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
+fn lines(format: LogFormat, writer: LogLines) -> Lines {
     let colour = std::io::stderr().is_terminal() && std::env::var("NO_COLOR").is_err();
     let plain =
         tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour).with_target(false);

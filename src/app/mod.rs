@@ -1,6 +1,7 @@
 //! The one live value, and what keeps it fresh.
 
 pub mod live;
+mod log_lines;
 pub mod logs;
 pub mod refresh;
 pub mod snapshot;

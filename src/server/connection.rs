@@ -157,7 +157,6 @@ async fn serve(
         async move { Ok::<_, std::convert::Infallible>(server.serve(peer, phase, request).await) }
     });
     let connection = http1::Builder::new()
-        .max_headers(128)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(guarded), service);
     let mut connection = std::pin::pin!(connection);

@@ -88,7 +88,7 @@ pub struct Totals {
 }
 
 /// So many entries are kept in memory.
-const KEPT: usize = 10_000;
+const KEPT: usize = 1_000;
 
 #[derive(Debug, Default)]
 struct Book {

@@ -69,7 +69,6 @@ impl Upstream {
             .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(256)
             .timer(TokioTimer::new())
-            .http1_max_headers(256)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .build(Connector::new(Arc::clone(&connect_seconds))?);
         Ok(Self { http, connect_seconds })

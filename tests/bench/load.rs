@@ -61,7 +61,7 @@ pub(crate) async fn connect(addr: SocketAddr) -> anyhow::Result<Sender> {
 
 pub(crate) async fn ask(sender: &mut Sender, body: Bytes) -> anyhow::Result<Response<Incoming>> {
     let request = Request::post("/v1/chat/completions")
-        .header(HOST, "bench.test")
+        .header(HOST, "localhost")
         .header(AUTHORIZATION, BEARER)
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(body))?;
