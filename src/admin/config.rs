@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, header};
 
 use crate::{
     api::{ConfigStatus, Problem, Reloaded},
-    app::{App, live::Reload},
+    app::App,
     config::{self, Severity},
     door::{Answer, Refusal, Visit, json},
 };
@@ -37,15 +37,13 @@ pub(super) async fn status(visit: Visit) -> Answer {
 /// Reads the file again now, and waits for what comes of it.
 pub(super) async fn reload(visit: Visit) -> Answer {
     let app = &visit.app;
-    let came_to =
-        app.reloads.reload().await.ok_or_else(|| {
-            Refusal::new(503, "server_error", "draining", "torod is shutting down")
-        })?;
+    let ending = || Refusal::new(503, "server_error", "draining", "torod is shutting down");
+    app.reloads.reload().await.ok_or_else(ending)?;
     let snapshot = app.live.snapshot();
     json(&Reloaded {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
-        applied: came_to != Reload::Refused,
+        applied: !app.live.disk().0.iter().any(|it| it.severity == Severity::Error),
         problems: problems(app),
     })
 }

@@ -153,28 +153,32 @@ impl Live {
                 }
             };
             let revision = Revision::of(&text);
-            let now = Seen { revision, referred: self.source.referred(&writer.referred).await };
+            let before = self.source.referred(&writer.referred).await;
+            let now = Seen { revision, referred: before };
             if writer.seen.as_ref() == Some(&now) {
                 return Reload::Unchanged;
             }
             let Resolved { config, problems, watched, secrets } =
                 config::resolve(&text, &self.source);
-            let Some(config) = config else {
-                writer.seen = Some(now);
-                return self.refuse(&mut writer, problems);
-            };
+            if watched != writer.referred {
+                // The digest must be of what is read: once more, now that it is known what that is.
+                writer.referred = watched;
+                continue;
+            }
+            if before != self.source.referred(&watched).await {
+                continue;
+            }
+            writer.seen = Some(now);
+            let Some(config) = config else { return self.refuse(&mut writer, problems) };
             let old = self.snapshot();
             if paused != Some(revision) && shrinks(&old.config, &config) {
                 tracing::warn!(
                     "the file lost more than half of its keys or providers; looking again in 2 s"
                 );
-                paused = Some(revision);
+                (paused, writer.seen) = (Some(revision), None);
                 tokio::time::sleep(SHRINK_PAUSE).await;
                 continue;
             }
-            let referred = self.source.referred(&watched).await;
-            writer.seen = Some(Seen { revision, referred });
-            writer.referred = watched;
             let restart = if writer.worker_threads == config.worker_threads {
                 Vec::new()
             } else {

@@ -136,15 +136,7 @@ pub async fn keep_found(app: Arc<App>) {
         if config.enable_public_free {
             found.extend(public_free(&app).await);
         }
-        let before = &app.live.snapshot().learned;
-        let is_same = before.docker_host == docker_host
-            && before.found.len() == found.len()
-            && before
-                .found
-                .iter()
-                .zip(&found)
-                .all(|(a, b)| a.name == b.name && a.is_same_service(b));
-        if !is_same {
+        if !is_known(&app, &found, docker_host) {
             for provider in &found {
                 tracing::info!(provider = %provider.name, "found a provider that is not in the file");
             }
@@ -164,6 +156,15 @@ pub async fn keep_found(app: Arc<App>) {
             }
         }
     }
+}
+
+/// Whether the live snapshot, which must not be held while waiting, has just this.
+fn is_known(app: &App, found: &[Arc<Provider>], docker_host: Option<std::net::IpAddr>) -> bool {
+    let learned = &app.live.snapshot().learned;
+    let same = |(a, b): (&Arc<Provider>, &Arc<Provider>)| a.name == b.name && a.is_same_service(b);
+    learned.docker_host == docker_host
+        && learned.found.len() == found.len()
+        && learned.found.iter().zip(found).all(same)
 }
 
 fn own_addresses(app: &App) -> Vec<SocketAddr> {

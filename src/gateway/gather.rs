@@ -173,14 +173,24 @@ async fn failed(mut reply: Reply, provider: &Provider) -> Result<Gathered, Refus
     let read = reply.body.read(MAX_ERROR_BYTES, HELD * 10).await;
     let page = || error::error_page(&provider.name, status.as_u16());
     let (text, whole) = read.map_err(|it| page().because(chain(&it)))?;
-    let is_json = whole && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok();
-    if !is_json {
+    if !whole || !is_error_object(&text) {
         let shown = String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned();
         return Err(page().because(format!("{:?}", scrub(shown.into(), provider))));
     }
     let text = scrub(text, provider);
     reply.body = ReplyBody::Whole(None);
     Ok(Gathered { reply, kind: Kind::Whole, ahead: vec![text], is_whole: true })
+}
+
+/// An object, or one in a list, as Google's compatible endpoint has it.
+fn is_error_object(text: &[u8]) -> bool {
+    match serde_json::from_slice(text) {
+        Ok(serde_json::Value::Object(_)) => true,
+        Ok(serde_json::Value::Array(list)) => {
+            list.first().is_some_and(serde_json::Value::is_object)
+        }
+        _ => false,
+    }
 }
 
 /// Takes what we keep secret out of a text that a provider sends back.

@@ -44,6 +44,9 @@ pub(super) fn relay(
         Kind::Opaque => Meter::opaque(protocol),
     };
     settlement.replied(status.as_u16(), meter);
+    if gathered.is_whole && gathered.ahead.is_empty() {
+        settlement.end(true); // nobody asks for the bytes of an answer that has none
+    }
     let mut shown = headers::downward(&gathered.reply.headers, &target.provider);
     shown.remove(header::CONTENT_LENGTH); // the body's own length says it
     if kind == Kind::Events {
@@ -96,6 +99,8 @@ enum Next {
     Bytes(Bytes),
     End,
     Broke(Broke),
+    /// torod ends before the provider does.
+    Ending,
 }
 
 impl Relay {
@@ -118,26 +123,23 @@ impl Relay {
                 Poll::Pending => break,
             }
         }
-        ready!(self.poll_patience(context));
-        Poll::Ready(Next::Broke(Broke(
-            "nothing came within the idle limit, or torod is ending".into(),
-        )))
+        self.poll_patience(context)
     }
 
     /// Ready when nothing more is waited for. One timer serves the whole stream: it is moved only
     /// when it fires.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         let end = &self.end;
         let ending = self.ending.get_or_insert_with(|| Box::pin(end.clone().cancelled_owned()));
         if ending.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(Next::Ending);
         }
         loop {
             let until = self.quiet_since + self.idle;
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             ready!(timer.as_mut().poll(context));
             if Instant::now() >= until {
-                return Poll::Ready(());
+                return Poll::Ready(Next::Broke(Broke("no byte within the idle limit".into())));
             }
             timer.as_mut().reset(until);
         }
@@ -171,12 +173,24 @@ impl Relay {
         if is_whole {
             return rest;
         }
-        self.fault("the provider's stream ended before it was complete")
+        self.fault("upstream_broke", "the provider's stream ended before it was complete")
+    }
+
+    fn close(&mut self) {
+        self.is_done = true;
+        self.body = None;
+    }
+
+    /// A stream is cut: the client is told, unless it has the whole answer already.
+    fn torn(&mut self, code: &'static str, message: &str) -> Bytes {
+        let is_whole = self.settlement.meter().is_some_and(Meter::has_ended);
+        self.settlement.end(is_whole);
+        if is_whole { Bytes::new() } else { self.fault(code, message) }
     }
 
     /// The event that says in the client's protocol that the stream is not whole.
-    fn fault(&mut self, message: &str) -> Bytes {
-        let fault = Fault::new(502, "server_error", "upstream_broke", message.to_owned());
+    fn fault(&self, code: &'static str, message: &str) -> Bytes {
+        let fault = Fault::new(502, "server_error", code, message.to_owned());
         let (id, sequence) = match self.settlement.meter() {
             Some(meter) => (meter.id(), meter.events()),
             None => (None, 0),
@@ -213,14 +227,26 @@ impl HttpBody for Relay {
                     relay.body = None;
                     relay.finish()
                 }
-                Next::Broke(broke) => {
-                    relay.is_done = true;
-                    relay.body = None;
+                Next::Broke(broke) if !relay.is_stream => {
+                    relay.close();
                     relay.settlement.end(false);
-                    if !relay.is_stream {
-                        return Poll::Ready(Some(Err(broke)));
-                    }
-                    relay.fault("the provider broke off in mid-stream")
+                    return Poll::Ready(Some(Err(broke)));
+                }
+                Next::Broke(_) => {
+                    relay.close();
+                    relay.torn("upstream_broke", "the provider broke off in mid-stream")
+                }
+                Next::Ending if !relay.is_stream => {
+                    relay.close();
+                    relay.settlement.end(false);
+                    return Poll::Ready(Some(Err(Broke("torod is ending".into()))));
+                }
+                Next::Ending => {
+                    relay.close();
+                    relay.torn(
+                        "server_shutdown",
+                        "torod is shutting down before this answer is complete",
+                    )
                 }
             };
             if !bytes.is_empty() {

@@ -68,6 +68,8 @@ impl Connections {
     }
 }
 
+/// So long after a stop a request may still arrive whole.
+const LAST_HEAD: Duration = Duration::from_millis(300);
 /// Descriptors that files, providers and the admin need beside the clients' connections.
 const RESERVED_FDS: usize = 64;
 
@@ -164,7 +166,12 @@ async fn serve(
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // What was sent before the stop is read and answered; half a head is not waited for.
+            match tokio::time::timeout(LAST_HEAD, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) if phase.is_waiting() => Ok(()),
+                Err(_) => connection.await,
+            }
         }
     };
     if let Err(error) = ended {

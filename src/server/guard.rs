@@ -55,6 +55,11 @@ impl Phase {
         self.set(if has_body { BODY } else { BUSY });
     }
 
+    /// No request is at work.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.get(), FRESH | IDLE)
+    }
+
     pub(super) fn body_read(&self) {
         self.set(BUSY);
     }

@@ -5,7 +5,7 @@ use tokenrouter::store::Outcome;
 
 use crate::{
     samples::CHAT,
-    scripted::{Script, Scripted},
+    scripted::{Gate, Script, Scripted},
     world::{CONFIG, Reply, World},
 };
 
@@ -189,6 +189,43 @@ async fn a_silent_provider_is_given_up_and_a_broken_one_said_to_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_answer_that_breaks_late_is_seen_to_be_broken() {
+    let head = [("content-type", "application/json"), ("content-length", "900000")];
+    let start = Script::new().head(200, &head).bytes(format!("{{\"a\":\"{}", "x".repeat(500_000)));
+    let chunked = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
+    let chunks = Script::new().head(200, &chunked).chunk("[1,").chunk("2".repeat(500_000));
+    for script in [start, chunks] {
+        let gate = Gate::new();
+        let provider = Scripted::always(script.gate(&gate).cut()).await;
+        let world = World::over(&provider).await;
+        let ask = world.posting(CHAT_PATH, r#"{"model":"m"}"#);
+        let stream = ask.open().await;
+        assert_eq!(stream.status, 200, "it is too large to be held back");
+        gate.open();
+        let reply = stream.rest().await;
+        assert!(reply.broken && reply.body.len() >= 256 * 1024, "{} bytes", reply.body.len());
+        assert_eq!(world.entry().await.outcome, Outcome::UpstreamBroke);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_answer_begins_before_it_is_whole() {
+    let gate = Gate::new();
+    let (first, last) = CHAT.split_at(40);
+    let length = CHAT.len().to_string();
+    let head = [("content-type", "application/json"), ("content-length", &length)];
+    let script = Script::new().head(200, &head).bytes(first).gate(&gate).bytes(last);
+    let provider = Scripted::always(script).await;
+    let world = World::over(&provider).await;
+    let mut stream = world.posting(CHAT_PATH, r#"{"model":"m"}"#).open().await;
+    assert_eq!(stream.until("chatcmpl-1").await, first);
+    gate.open();
+    let reply = stream.rest().await;
+    assert_eq!((reply.text().as_str(), reply.broken), (last, false));
+    assert_eq!(world.entry().await.usage.map(|it| it.output), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_model_names_the_nearest() {
     let provider = Scripted::always(Script::json(200, CHAT)).await;
     provider.set_models(&["gpt-large", "whisper"]);
@@ -197,7 +234,7 @@ async fn an_unknown_model_names_the_nearest() {
     assert_openai(&reply, 404, "model_not_found");
     assert_eq!(reply.json()["error"]["param"], "model");
     let message = reply.json()["error"]["message"].to_string();
-    assert!(message.contains("`scripted/gpt-large`") && !message.contains("whisper"), "{message}");
+    assert!(message.contains("did you mean `scripted/gpt-large`"), "{message}");
     assert_eq!(provider.hits(), 0);
     let entry = world.entry().await;
     assert_eq!((entry.status, entry.outcome, entry.attempts), (404, Outcome::Refused, 0));

@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client on a bare socket, so that a test sees the bytes that torod sent.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -55,10 +55,10 @@ impl Ask {
     pub fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
+            let _ = write!(text, "{name}: {value}\r\n");
         }
         if let Some(body) = &self.body {
-            text += &format!("content-length: {}\r\n", body.len());
+            let _ = write!(text, "content-length: {}\r\n", body.len());
         }
         text += "\r\n";
         let mut bytes = text.into_bytes();

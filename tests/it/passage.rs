@@ -1,6 +1,6 @@
 //! Bodies pass byte for byte, but for the value of `model`.
 
-use std::io::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -48,6 +48,34 @@ async fn only_the_models_value_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_network_cuts_a_request_does_not_matter() {
+    let (provider, world) = world().await;
+    let ask = world.posting(CHAT_PATH, "{\n\"model\":\"scripted/m\",\n\"s\":\"\\u00e9\"}\n");
+    let bytes = ask.header("connection", "close").bytes();
+    let cuts: Vec<_> = (1..bytes.len()).collect();
+    for some in cuts.chunks(32) {
+        let exchanges = some.iter().map(|&cut| cut_at(&world, &bytes, cut));
+        futures_util::future::join_all(exchanges).await;
+    }
+    let requests = provider.requests();
+    assert_eq!(requests.len(), cuts.len());
+    assert!(requests.iter().all(|it| it.text() == "{\n\"model\":\"m\",\n\"s\":\"\\u00e9\"}\n"));
+}
+
+/// Sends a request in two pieces that arrive one after the other.
+async fn cut_at(world: &World, bytes: &[u8], cut: usize) {
+    let mut socket = world.connect().await;
+    socket.write_all(&bytes[..cut]).await.unwrap();
+    // Nobody can see when the other side has read it.
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    socket.write_all(&bytes[cut..]).await.unwrap();
+    let mut reply = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut socket, &mut reply).await;
+    let text = String::from_utf8_lossy(&reply);
+    assert!(text.starts_with("HTTP/1.1 200 "), "cut at {cut}: `{text}`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_escaped_or_odd_is_understood() {
     let (provider, world) = world().await;
     for (sent, model) in [
@@ -73,7 +101,10 @@ async fn a_name_that_the_provider_knows_is_not_even_rewritten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_megabytes_pass_unchanged_both_ways() {
-    let content: String = (0..3_000_000).map(|it| format!("{:010}", it * 7919)).collect();
+    let mut content = String::with_capacity(30_000_000);
+    for number in 0..3_000_000_u64 {
+        let _ = write!(content, "{:010}", number * 3319);
+    }
     let body = |model: &str| {
         format!(r#"{{"messages":[{{"role":"user","content":"{content}"}}],"model":"{model}"}}"#)
     };
@@ -84,6 +115,17 @@ async fn thirty_megabytes_pass_unchanged_both_ways() {
     assert_eq!(reply.status, 200);
     assert!(provider.last().text() == body("m"), "the request is unchanged");
     assert!(reply.text() == answer && !reply.broken, "the reply is unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_wait_for_the_body_passes() {
+    let error = r#"{"error":{"message":"too much for us"}}"#;
+    let provider = Scripted::early(move |_| Script::json(413, error).hang()).await;
+    let world = World::over(&provider).await;
+    let body = format!(r#"{{"model":"m","x":"{}"}}"#, "a".repeat(20_000_000));
+    let reply = world.post(CHAT_PATH, body).await;
+    assert_eq!((reply.status, reply.text().as_str()), (413, error));
+    assert_eq!(world.entry().await.status, 413);
 }
 
 #[tokio::test(flavor = "multi_thread")]

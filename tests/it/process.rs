@@ -6,11 +6,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     client::{Ask, Reply},
@@ -28,6 +30,7 @@ pub struct Torod {
     pub addr: SocketAddr,
     child: Child,
     said: Arc<Mutex<Vec<u8>>>,
+    listening: JoinHandle<()>,
 }
 
 /// The program for this directory.
@@ -74,13 +77,13 @@ impl Torod {
         let mut pipe = child.stderr.take().unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&said);
-        std::thread::spawn(move || {
+        let listening = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(read @ 1..) = pipe.read(&mut buffer) {
                 kept.lock().unwrap().extend_from_slice(&buffer[..read]);
             }
         });
-        Self { dir, addr: ([127, 0, 0, 1], 0).into(), child, said }
+        Self { dir, addr: ([127, 0, 0, 1], 0).into(), child, said, listening }
     }
 
     /// Waits until it says where it listens.
@@ -137,7 +140,7 @@ impl Torod {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for what it said before.
     pub async fn ended(&mut self, time: Duration) -> ExitStatus {
         let mut status = None;
         within(time, "torod ends", || {
@@ -145,6 +148,11 @@ impl Torod {
             status.is_some()
         })
         .await;
+        // Its last words may still be in the pipe, which a child of it may hold open.
+        let until = Instant::now() + Duration::from_secs(1);
+        while !self.listening.is_finished() && Instant::now() < until {
+            sleep(Duration::from_millis(5)).await;
+        }
         status.unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! What a scripted provider does about one request, step by step.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use tokio::{
     io::AsyncWriteExt as _,
@@ -66,7 +66,7 @@ impl Script {
 
     /// A chunked event stream of these pieces, one chunk each, and its proper end.
     pub fn sse(pieces: &[&str]) -> Self {
-        pieces.iter().fold(Self::sse_head(), |it, piece| it.chunk(piece)).last_chunk()
+        pieces.iter().fold(Self::sse_head(), Self::chunk).last_chunk()
     }
 
     /// The head of a chunked event stream; `chunk` and `last_chunk` follow.
@@ -79,7 +79,7 @@ impl Script {
     pub fn head(self, status: u16, headers: &[(&str, &str)]) -> Self {
         let mut text = format!("HTTP/1.1 {status} Scripted\r\n");
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            let _ = write!(text, "{name}: {value}\r\n");
         }
         self.bytes(text + "\r\n")
     }

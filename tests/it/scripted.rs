@@ -8,11 +8,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, Interest, Ready},
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
 };
 
@@ -231,10 +232,12 @@ impl Shared {
 async fn hung_up(read: &OwnedReadHalf) {
     let socket: &TcpStream = read.as_ref();
     let mut byte = [0; 1];
-    match socket.peek(&mut byte).await {
-        Ok(0) | Err(_) => {}
-        // More bytes than one request: what comes after them cannot be seen.
-        Ok(_) => std::future::pending().await,
+    // Bytes that nobody reads hide the end behind them; only the kernel's own word is left then.
+    while matches!(socket.peek(&mut byte).await, Ok(1..)) {
+        if socket.ready(Interest::READABLE).await.is_ok_and(Ready::is_read_closed) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -104,8 +104,8 @@ async fn usage_that_torod_asked_for_is_metered_and_taken_out() {
     let world = World::over(&provider).await;
     let reply = world.post(CHAT_PATH, r#"{"model":"scripted/m","stream":true} "#).await;
     assert_eq!(reply.text(), format!("{}{STOP}{DONE}", event("")));
-    let wish = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}} "#;
-    assert_eq!(provider.last().text(), wish);
+    let asked = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}} "#;
+    assert_eq!(provider.last().text(), asked);
     let usage = world.entry().await.usage.unwrap();
     assert_eq!((usage.input, usage.output), (3, 2));
 }

@@ -28,6 +28,8 @@ pub struct Found {
     pub model: Option<String>,
     /// The answer says of itself that it is complete.
     pub complete: bool,
+    /// Nothing follows: a stream's very last mark was seen.
+    pub ended: bool,
     /// The provider ended the stream with an error event of its own.
     pub failed: bool,
     /// Events of a stream that carried data.
@@ -94,6 +96,11 @@ impl Meter {
         self.found.complete || self.found.failed
     }
 
+    /// Whether a stream's last mark was seen, after which nothing comes.
+    pub fn has_ended(&self) -> bool {
+        self.found.ended || self.found.failed
+    }
+
     pub fn events(&self) -> u64 {
         self.found.events
     }
@@ -153,7 +160,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| Marks {
 fn look(protocol: Protocol, event: &[u8], counts: &mut Counts, found: &mut Found) {
     let Some(data) = sse::data(event) else { return };
     if data == b"[DONE]" {
-        found.complete = true;
+        (found.complete, found.ended) = (true, true);
         return;
     }
     found.events += 1;
@@ -167,6 +174,8 @@ fn look(protocol: Protocol, event: &[u8], counts: &mut Counts, found: &mut Found
     if !found.complete {
         found.complete =
             marks.ends.iter().any(|(of, it)| *of == protocol && it.find(data).is_some());
+        // Chat has `[DONE]` after its last chunk; the others have their last event.
+        found.ended = found.complete && protocol != Protocol::Chat;
     }
     if marks.error.find(&data[..data.len().min(64)]).is_some()
         || data.starts_with(b"{\"type\":\"response.failed\"")

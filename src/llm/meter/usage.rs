@@ -46,9 +46,9 @@ fn first(map: &Map<String, Value>, paths: &[&str]) -> Option<u64> {
             None => map.get(*path),
             Some((outer, inner)) => map.get(outer)?.get(inner),
         }?;
+        // Written as a float it is the same count; beyond this it is a provider's slip.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked here")]
-        let float = |it: f64| (0.0..1e15).contains(&it).then_some(it as u64);
-        value.as_u64().or_else(|| value.as_f64().and_then(float))
+        value.as_f64().filter(|it| (0.0..1e12).contains(it)).map(|it| it as u64)
     })
 }
 
