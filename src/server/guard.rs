@@ -323,7 +323,7 @@ mod tests {
         phase.head_read(true);
         assert_eq!(seconds_until_cut(&mut guarded).await, 3, "no body");
         phase.body_read();
-        let waiting = tokio::time::timeout(Duration::from_secs(3600), guarded.read_u8()).await;
+        let waiting = tokio::time::timeout(Duration::from_hours(1), guarded.read_u8()).await;
         assert!(waiting.is_err(), "a request at work has no limit here");
         phase.answered();
         assert_eq!(seconds_until_cut(&mut guarded).await, 75, "keep-alive");

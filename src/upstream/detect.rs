@@ -155,7 +155,7 @@ mod tests {
             ("/usr/bin/llama-server\0-m\0x.gguf\0--port\08081\0", Some(8081)),
             ("llama-server\0--port=9000\0", Some(9000)),
             ("python\0-m\0llama_cpp.server\0", Some(8080)),
-            ("vim\0llama.txt\0--port\01\0", None),
+            ("vim\0llama.txt\0--port\x001\0", None),
             ("", None),
         ] {
             assert_eq!(port_in(command), wanted, "{command:?}");

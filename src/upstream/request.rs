@@ -143,6 +143,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn a_path_stands_right_behind_any_base() {
         use Protocol::{Chat, Gemini, Messages};
         let chat = "/chat/completions";

@@ -20,6 +20,7 @@ use usage::Counts;
 
 /// What was read from a reply so far.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Found {
     pub usage: Option<Usage>,
     /// The usage is a guess from the size of the answer: the provider reported none.
