@@ -11,7 +11,7 @@ use tokio::{
 
 use super::App;
 use crate::{
-    catalog::{Credential, Lists, ModelList, Provider, preset},
+    catalog::{Lists, ModelList, Provider, preset},
     config::Address,
     store::lists,
     upstream::{detect, models},
@@ -182,22 +182,7 @@ async fn public_free(app: &App) -> Vec<Arc<Provider>> {
         let Some(base_url) = preset.base_url.as_deref().and_then(|it| it.parse().ok()) else {
             continue;
         };
-        let provider = Provider {
-            name: preset.name.as_str().into(),
-            preset,
-            base_url: Some(base_url),
-            model_list_url: None,
-            protocols: preset.protocols.clone(),
-            credential: Credential::None,
-            credential_source: None,
-            headers: Vec::new(),
-            models: None,
-            enabled: true,
-            automatic: true,
-            first_byte: Duration::from_mins(1),
-            idle: Duration::from_mins(5),
-            include_usage: preset.stream_usage,
-        };
+        let provider = Provider::found(&preset.name, preset, base_url);
         if models::list(&app.upstream, &provider).await.is_ok() {
             found.push(Arc::new(provider));
         }

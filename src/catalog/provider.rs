@@ -43,6 +43,26 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// One that is there without being in the file, with all that its preset says.
+    pub fn found(name: &str, preset: &'static Preset, base_url: Url) -> Self {
+        Self {
+            name: name.into(),
+            preset,
+            base_url: Some(base_url),
+            model_list_url: None,
+            protocols: preset.protocols.clone(),
+            credential: Credential::None,
+            credential_source: None,
+            headers: Vec::new(),
+            models: None,
+            enabled: true,
+            automatic: true,
+            first_byte: Duration::from_secs(preset.timeout_seconds.unwrap_or(60)),
+            idle: Duration::from_mins(5),
+            include_usage: preset.stream_usage,
+        }
+    }
+
     pub fn is_echo(&self) -> bool {
         self.preset.name == "echo"
     }

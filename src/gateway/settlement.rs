@@ -38,6 +38,8 @@ pub(super) struct Settlement {
     meter: Option<Meter>,
     ttfb: Option<Duration>,
     knows_id: bool,
+    /// What the log should know of a failure.
+    cause: Option<Box<str>>,
     /// 400s are no entries.
     void: bool,
     _hold: Hold,
@@ -56,7 +58,7 @@ impl Settlement {
             app: Arc::clone(app),
             arrival: arrival.clone(),
             key: caller.key.clone(),
-            user_agent: agent.map(|it| it.chars().take(200).collect::<String>().into()),
+            user_agent: agent.map(|it| it[..it.floor_char_boundary(200)].into()),
             facts,
             at: jiff::Timestamp::now(),
             target: None,
@@ -66,6 +68,7 @@ impl Settlement {
             meter: None,
             ttfb: None,
             knows_id: false,
+            cause: None,
             void: false,
             _hold: app.counters.reserve(),
         }
@@ -88,6 +91,7 @@ impl Settlement {
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.status = refusal.fault.status;
         self.void = self.status == 400;
+        self.cause.clone_from(&refusal.cause);
         self.outcome =
             Some(if self.status < 500 { Outcome::Refused } else { Outcome::UpstreamBroke });
     }
@@ -170,13 +174,13 @@ impl Drop for Settlement {
             return;
         }
         let entry = self.entry();
-        log(&entry);
+        log(&entry, self.cause.as_deref());
         self.app.ledger.book(entry);
     }
 }
 
 /// The access line of a booked request: no secret, no prompt.
-fn log(entry: &Entry) {
+fn log(entry: &Entry, cause: Option<&str>) {
     let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
     let usage = entry.usage.unwrap_or_default();
     tracing::info!(
@@ -190,6 +194,7 @@ fn log(entry: &Entry) {
         ttfb_ms = entry.ttfb.map(millis),
         duration_ms = millis(entry.duration),
         outcome = entry.outcome.name(),
+        cause,
         "request"
     );
 }

@@ -182,7 +182,10 @@ impl Table {
             .filter(|it| it.0 > 0.8)
             .collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        let nearest = scored.into_iter().take(3).map(|it| it.1).collect();
+        // Only what is about as near as the nearest.
+        let bound = scored.first().map_or(1.0, |it| it.0 - 0.05);
+        let near = scored.into_iter().filter(|it| it.0 >= bound);
+        let nearest = near.take(3).map(|it| it.1).collect();
         NoRoute::Unknown { name: name.chars().take(200).collect(), nearest }
     }
 }

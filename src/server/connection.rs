@@ -156,7 +156,11 @@ async fn serve(
         // Now, not when it is first polled: the next bytes of the socket are no head.
         phase.head_read(!request.body().is_end_stream());
         let (server, phase) = (&server, Arc::clone(&phase));
-        async move { Ok::<_, std::convert::Infallible>(server.serve(peer, phase, request).await) }
+        // Boxed, since hyper keeps the room of what it polls as long as the connection: a stream
+        // that is held open should not hold that of its request too.
+        Box::pin(async move {
+            Ok::<_, std::convert::Infallible>(server.serve(peer, phase, request).await)
+        })
     });
     let connection = http1::Builder::new()
         .max_buf_size(64 * 1024)

@@ -33,6 +33,8 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // A provider that stops reading must not keep a large body in memory.
+        tcp.set_tcp_user_timeout(Some(Duration::from_mins(1)));
         tcp.set_keepalive(Some(Duration::from_mins(1)));
         let inner = HttpsConnectorBuilder::new()
             .with_tls_config(tls()?)

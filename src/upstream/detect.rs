@@ -13,7 +13,10 @@ use http::{Method, Request};
 use serde_json::Value;
 
 use super::{Upstream, client::Pieces};
-use crate::catalog::{Credential, Preset, Provider, preset};
+use crate::{
+    catalog::{Preset, Provider, preset},
+    llm::Protocol,
+};
 
 const LIMIT: Duration = Duration::from_millis(1200);
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -83,22 +86,13 @@ async fn other(upstream: &Upstream, port: u16) -> Option<Provider> {
 }
 
 fn provider(name: &str, preset: &'static Preset, port: u16) -> Option<Provider> {
+    let base_url = format!("http://127.0.0.1:{port}/v1").parse().ok()?;
     Some(Provider {
-        name: name.into(),
-        preset,
-        base_url: Some(format!("http://127.0.0.1:{port}/v1").parse().ok()?),
-        model_list_url: None,
-        protocols: vec![crate::llm::Protocol::Chat, crate::llm::Protocol::Responses],
-        credential: Credential::None,
-        credential_source: None,
-        headers: Vec::new(),
-        models: None,
-        enabled: true,
-        automatic: true,
+        protocols: vec![Protocol::Chat, Protocol::Responses],
         // A local model may have to be loaded first.
         first_byte: Duration::from_mins(5),
-        idle: Duration::from_mins(5),
         include_usage: true,
+        ..Provider::found(name, preset, base_url)
     })
 }
 

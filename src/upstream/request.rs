@@ -107,28 +107,11 @@ pub fn models_url(provider: &Provider) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::catalog::{Preset, preset};
 
     fn provider(preset: &'static Preset, base: &str) -> Provider {
-        Provider {
-            name: "p".into(),
-            preset,
-            base_url: Some(Url::parse(base).unwrap()),
-            model_list_url: None,
-            protocols: preset.protocols.clone(),
-            credential: Credential::None,
-            credential_source: None,
-            headers: Vec::new(),
-            models: None,
-            enabled: true,
-            automatic: false,
-            first_byte: Duration::ZERO,
-            idle: Duration::ZERO,
-            include_usage: false,
-        }
+        Provider::found("p", preset, Url::parse(base).unwrap())
     }
 
     fn joined(

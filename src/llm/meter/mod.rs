@@ -26,7 +26,6 @@ pub struct Found {
     /// The usage is a guess from the size of the answer: the provider reported none.
     pub estimated: bool,
     pub id: Option<String>,
-    pub model: Option<String>,
     /// The answer says of itself that it is complete.
     pub complete: bool,
     /// Nothing follows: a stream's very last mark was seen.

@@ -10,7 +10,7 @@ const MAX_KEY: usize = 24;
 
 /// Objects whose members count as the top level's own.
 const PARENTS: [&str; 3] = ["response", "message", "x_groq"];
-const WANTED: [&str; 6] = ["usage", "usageMetadata", "timings", "id", "model", "error"];
+const WANTED: [&str; 5] = ["usage", "usageMetadata", "timings", "id", "error"];
 
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "a scanner is in several states at once")]
@@ -154,7 +154,6 @@ impl Scan {
                 ("id", Value::String(id)) if found.id.is_none() || depth == 2 => {
                     found.id = Some(id);
                 }
-                ("model", Value::String(model)) => found.model = Some(model),
                 ("usage" | "usageMetadata", Value::Object(usage)) => counts.report(usage),
                 ("timings", Value::Object(timings)) => counts.timings(timings),
                 _ => {}

@@ -1,28 +1,16 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
     access::Pattern,
-    catalog::{Credential, ModelList, preset},
+    catalog::{ModelList, preset},
 };
 
 fn provider(name: &str, kind: &str, only: Option<&str>) -> Arc<Provider> {
-    Arc::new(Provider {
-        name: name.into(),
-        preset: preset::preset(kind).unwrap(),
-        base_url: None,
-        model_list_url: None,
-        protocols: vec![Protocol::Chat],
-        credential: Credential::None,
-        credential_source: None,
-        headers: Vec::new(),
-        models: only.map(|it| vec![Pattern::new(it)]),
-        enabled: true,
-        automatic: false,
-        first_byte: Duration::ZERO,
-        idle: Duration::ZERO,
-        include_usage: false,
-    })
+    let base_url = "http://127.0.0.1/v1".parse().unwrap();
+    let preset = preset::preset(kind).unwrap();
+    let models = only.map(|it| vec![Pattern::new(it)]);
+    Arc::new(Provider { models, ..Provider::found(name, preset, base_url) })
 }
 
 fn lists(of: &[(&str, &[&str])]) -> Arc<Lists> {
