@@ -108,6 +108,8 @@ pub async fn follow(
                 tell_systemd(sd_notify::NotifyState::Reloading);
             }
         }
+        // First the watch, then the reading: what changes after it is seen.
+        watches.rearm(live.directories().await);
         let came_to = live.reload().await;
         watches.rearm(live.directories().await);
         for reply in replies {

@@ -239,7 +239,8 @@ async fn torod_is_not_woken_by_its_own_reading() {
     // Nothing is changed, so only the poll looks: every two seconds.
     sleep(Duration::from_millis(2500)).await;
     let opened = opened.load(Ordering::Relaxed);
-    assert!(opened <= 4, "opened {opened} times");
+    // A reading that wakes a reading would be seen a dozen times.
+    assert!(opened <= 8, "opened {opened} times");
 }
 
 #[tokio::test(flavor = "multi_thread")]

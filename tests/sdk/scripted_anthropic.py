@@ -6,7 +6,8 @@ It insists on what Anthropic insists on: its own two headers, and no other kind 
 import json
 
 CREDENTIAL = "up-anthropic"
-VERSION = "2023-06-01"
+# Both are in use: the SDK sends the later one, torod's own requests the earlier.
+VERSIONS = ("2023-06-01", "2026-10-21")
 TEXT = "Hello from the other script"
 TOOL_INPUT = {"city": "Zürich"}
 USAGE = {
@@ -30,7 +31,7 @@ def answer(handler, path: str, asked: dict):
     headers = handler.headers
     if headers.get("x-api-key") != CREDENTIAL or headers.get("authorization"):
         return fail(handler, 401)
-    if headers.get("anthropic-version") != VERSION:
+    if headers.get("anthropic-version") not in VERSIONS:
         return fail(handler, 400)
     model = asked.get("model", "")
     if model.startswith("error-"):
