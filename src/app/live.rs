@@ -128,6 +128,11 @@ impl Live {
         self.source.directories(&referred)
     }
 
+    /// What is on disk at this moment, good or bad, whole or not.
+    pub async fn look(&self) -> Option<Revision> {
+        self.source.bytes().await.ok().map(Revision::of)
+    }
+
     /// Whether the disk holds something else than what was looked at last: what the poll asks.
     pub async fn is_stale(&self) -> bool {
         let (seen, referred) = {

@@ -66,15 +66,36 @@ impl Source {
         digest(all.await.unwrap_or_default())
     }
 
-    /// The directories whose changes matter: of the path as given, of where links lead, and of
+    /// The directories whose changes matter: of the path as given, of each link on its way, and of
     /// the files that the text refers to.
     pub(super) fn directories(&self, referred: &[PathBuf]) -> BTreeSet<PathBuf> {
-        let of = |path: &Path| {
-            let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            [file::directory_of(path).to_owned(), file::directory_of(&resolved).to_owned()]
-        };
-        referred.iter().flat_map(|it| of(it)).chain(of(&self.path)).collect()
+        let mut found = BTreeSet::new();
+        for path in referred.iter().chain([&self.path]) {
+            found.insert(file::directory_of(path).to_owned());
+            follow_links(path, MAX_LINKS, &mut found);
+        }
+        found
     }
+}
+
+/// As many links in a row as the kernel follows.
+const MAX_LINKS: usize = 40;
+
+/// Adds the directory of each link on the way, and of where the way ends.
+fn follow_links(path: &Path, left: usize, found: &mut BTreeSet<PathBuf>) {
+    let mut way = PathBuf::new();
+    let mut parts = path.components();
+    while let Some(part) = parts.next() {
+        way.push(part);
+        let Ok(target) = way.read_link() else { continue };
+        found.insert(file::directory_of(&way).to_owned());
+        if left > 0 {
+            let leads_to = file::directory_of(&way).join(target).join(parts.as_path());
+            follow_links(&leads_to, left - 1, found);
+        }
+        return;
+    }
+    found.insert(file::directory_of(&way).to_owned());
 }
 
 async fn blocking<T: Send + 'static>(

@@ -9,7 +9,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, timeout_at},
+    time::{Instant, MissedTickBehavior},
 };
 
 use super::{Live, live::Reload};
@@ -95,7 +95,7 @@ pub async fn follow(
     loop {
         let (mut replies, mut signalled) = (Vec::new(), false);
         tokio::select! {
-            Some(()) = wakeups.recv() => settle(&mut wakeups).await,
+            Some(()) = wakeups.recv() => settle(&live, &mut wakeups).await,
             _ = poll.tick() => {
                 if !live.is_stale().await {
                     continue;
@@ -130,10 +130,20 @@ fn tell_systemd(state: sd_notify::NotifyState<'_>) {
     }
 }
 
-/// Waits until a burst of writes is over.
-async fn settle(wakeups: &mut mpsc::Receiver<()>) {
+/// Waits until the file stands still. Events alone would not tell: a log in the same directory
+/// never does.
+async fn settle(live: &Live, wakeups: &mut mpsc::Receiver<()>) {
     let last = Instant::now() + AT_MOST;
-    while timeout_at((Instant::now() + QUIET).min(last), wakeups.recv()).await.is_ok() {}
+    let mut before = live.look().await;
+    while Instant::now() < last {
+        tokio::time::sleep(QUIET).await;
+        while wakeups.try_recv().is_ok() {}
+        let now = live.look().await;
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 async fn hung_up(hangup: &mut Option<tokio::signal::unix::Signal>) {

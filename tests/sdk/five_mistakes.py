@@ -18,7 +18,7 @@ default_provider = "opnai" #!
 id = "tester"
 name = "Tester"
 role = "amdin" #!
-key = "sk-test"
+key = "sk-long-enough-0123456789"
 
 [[providers]]
 name = "one/two" #!
