@@ -14,7 +14,8 @@ use tokio::{
 
 use super::{Live, live::Reload};
 
-const QUIET: Duration = Duration::from_millis(100);
+/// With the two equal reads of a reload, which are as far apart, this makes 100 ms of quiet.
+const QUIET: Duration = Duration::from_millis(50);
 const AT_MOST: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(2);
 

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use http::HeaderMap;
 
+const PIECE: u64 = 256 * 1024;
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DecodeError {
     #[error("the decoded body is larger than {0} bytes")]
@@ -101,22 +103,20 @@ fn undo(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Decode
     }
 }
 
-/// Room grows with what is read, and never beyond the limit.
+/// Gathered in pieces: a bomb never costs more than the limit, as a buffer that doubles would.
 fn read(mut reader: impl Read, limit: usize) -> Result<Vec<u8>, DecodeError> {
-    let (mut out, mut piece) = (Vec::new(), vec![0; 32 * 1024]);
+    let (mut pieces, mut length) = (Vec::new(), 0);
     loop {
-        let count = reader.read(&mut piece).map_err(DecodeError::Broken)?;
-        if count == 0 {
-            return Ok(out);
-        }
-        let length = out.len() + count;
+        let mut piece = Vec::new();
+        reader.by_ref().take(PIECE).read_to_end(&mut piece).map_err(DecodeError::Broken)?;
+        length += piece.len();
         if length > limit {
             return Err(DecodeError::TooLarge(limit));
         }
-        if length > out.capacity() {
-            out.reserve_exact((out.capacity() * 2).clamp(length, limit.max(length)) - out.len());
+        if piece.is_empty() {
+            return Ok(if pieces.len() == 1 { pieces.remove(0) } else { pieces.concat() });
         }
-        out.extend_from_slice(&piece[..count]);
+        pieces.push(piece);
     }
 }
 

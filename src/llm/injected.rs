@@ -60,7 +60,15 @@ enum Edit {
     Cut(usize, usize),
 }
 
+/// How most providers write it: the last `}` of a JSON text closes the top level, so what stands
+/// right before it is the top level's own.
+const LAST_MEMBER: &[u8] = b",\"usage\":null}";
+
 fn edit(event: &[u8]) -> Option<Edit> {
+    let end = event.trim_ascii_end().len();
+    if event[..end].ends_with(LAST_MEMBER) && sse::data(event).is_some() {
+        return Some(Edit::Cut(end - LAST_MEMBER.len(), end - 1));
+    }
     let data = std::str::from_utf8(sse::data(event)?).ok()?;
     let members = json::members(data).ok()?;
     let at = members.iter().position(|it| it.0 == "usage")?;

@@ -8,69 +8,72 @@ use crate::{
 };
 
 /// They belong to one connection.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+    )
+}
 
 /// The client's own: who it is, where it came from, and what it made of its body.
-const NEVER_UP: [&str; 19] = [
-    "host",
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "cookie",
-    "content-length",
-    "content-encoding",
-    "accept-encoding",
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "true-client-ip",
-    "client-ip",
-    "origin",
-    "referer",
-    "x-request-id",
-    "x-client-ip",
-    "x-envoy-external-address",
-];
-const NEVER_UP_PREFIXES: [&str; 6] =
-    ["x-forwarded-", "cf-", "sec-", "x-torod-", "proxy-", "access-control-"];
+fn never_goes_up(name: &str) -> bool {
+    let prefixes = ["x-forwarded", "cf-", "sec-", "x-torod-", "proxy-", "access-control-"];
+    matches!(
+        name,
+        "host"
+            | "authorization"
+            | "x-api-key"
+            | "api-key"
+            | "x-goog-api-key"
+            | "cookie"
+            | "content-length"
+            | "content-encoding"
+            | "accept-encoding"
+            | "forwarded"
+            | "via"
+            | "x-real-ip"
+            | "true-client-ip"
+            | "client-ip"
+            | "origin"
+            | "referer"
+            | "x-request-id"
+            | "x-client-ip"
+            | "x-envoy-external-address"
+    ) || is_hop_by_hop(name)
+        || prefixes.iter().any(|it| name.starts_with(it))
+}
 
 /// The provider's own: its cookies, its server, its rules for browsers.
-const NEVER_DOWN: [&str; 9] = [
-    "set-cookie",
-    "set-cookie2",
-    "server",
-    "alt-svc",
-    "via",
-    "strict-transport-security",
-    "nel",
-    "report-to",
-    "www-authenticate",
-];
-const NEVER_DOWN_PREFIXES: [&str; 4] =
-    ["cf-", "access-control-", "x-torod-", "content-security-policy"];
+fn never_goes_down(name: &str) -> bool {
+    let prefixes = ["cf-", "access-control-", "x-torod-", "content-security-policy"];
+    matches!(
+        name,
+        "set-cookie"
+            | "set-cookie2"
+            | "server"
+            | "alt-svc"
+            | "via"
+            | "strict-transport-security"
+            | "nel"
+            | "report-to"
+            | "www-authenticate"
+    ) || is_hop_by_hop(name)
+        || prefixes.iter().any(|it| name.starts_with(it))
+}
 
 /// Where a provider's own request id goes; ours stands in `x-request-id`.
 static PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-provider-request-id");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-
-fn stays(name: &str, exact: &[&str], prefixes: &[&str]) -> bool {
-    HOP_BY_HOP.contains(&name)
-        || exact.contains(&name)
-        || prefixes.iter().any(|it| name.starts_with(it))
-}
 
 /// Whether the sender's `Connection` header names it, which makes it the connection's own.
 fn is_named_by_connection(name: &str, headers: &HeaderMap) -> bool {
@@ -84,9 +87,7 @@ pub fn upward(client: &HeaderMap, provider: &Provider, protocol: Protocol) -> He
     let mut out = HeaderMap::with_capacity(client.len() + 4);
     let lists = client.contains_key(header::CONNECTION);
     for (name, value) in client {
-        if stays(name.as_str(), &NEVER_UP, &NEVER_UP_PREFIXES)
-            || lists && is_named_by_connection(name.as_str(), client)
-        {
+        if never_goes_up(name.as_str()) || lists && is_named_by_connection(name.as_str(), client) {
             continue;
         }
         out.append(name, value.clone());
@@ -126,7 +127,7 @@ pub fn downward(reply: &HeaderMap, provider: &Provider) -> HeaderMap {
         let leaks =
             provider.secrets().any(|it| memchr::memmem::find(value.as_bytes(), it).is_some());
         if leaks
-            || stays(name.as_str(), &NEVER_DOWN, &NEVER_DOWN_PREFIXES)
+            || never_goes_down(name.as_str())
             || lists && is_named_by_connection(name.as_str(), reply)
         {
             continue;

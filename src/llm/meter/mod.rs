@@ -166,7 +166,7 @@ fn look(protocol: Protocol, event: &[u8], counts: &mut Counts, found: &mut Found
     found.events += 1;
     let first = found.events == 1;
     let marks = &*MARKS;
-    if first || marks.usage.find(data).is_some() {
+    if first || reports_usage(&marks.usage, data) {
         let mut scan = Scan::default();
         scan.feed(data);
         scan.take_into(counts, found);
@@ -184,6 +184,11 @@ fn look(protocol: Protocol, event: &[u8], counts: &mut Counts, found: &mut Found
         scan.feed(data);
         found.failed |= scan.is_error();
     }
+}
+
+/// Usage, and not only the `"usage":null` that every other chunk of a stream may hold.
+fn reports_usage(usage: &Finder<'_>, data: &[u8]) -> bool {
+    usage.find_iter(data).any(|at| !data[at..].starts_with(b"\"usage\":null"))
 }
 
 #[cfg(test)]
