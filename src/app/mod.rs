@@ -6,6 +6,7 @@ pub mod logs;
 pub mod refresh;
 pub mod snapshot;
 mod source;
+pub mod systemd;
 pub mod tasks;
 pub mod watch;
 

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Live, live::Reload};
+use super::{Live, live::Reload, systemd};
 
 /// With the two equal reads of a reload, which are as far apart, this makes 100 ms of quiet.
 const QUIET: Duration = Duration::from_millis(50);
@@ -106,7 +106,7 @@ pub async fn follow(
             () = hung_up(&mut hangup) => {
                 tracing::info!("reloading after SIGHUP");
                 signalled = true;
-                tell_systemd(sd_notify::NotifyState::Reloading);
+                systemd::tell(sd_notify::NotifyState::Reloading);
             }
         }
         // First the watch, then the reading: what changes after it is seen.
@@ -117,17 +117,8 @@ pub async fn follow(
             let _ = reply.send(came_to);
         }
         if signalled {
-            tell_systemd(sd_notify::NotifyState::Ready);
+            systemd::tell(sd_notify::NotifyState::Ready);
         }
-    }
-}
-
-/// Without systemd this does nothing.
-fn tell_systemd(state: sd_notify::NotifyState<'_>) {
-    let clock = sd_notify::NotifyState::monotonic_usec_now().ok();
-    let states: Vec<_> = std::iter::once(state).chain(clock).collect();
-    if let Err(error) = sd_notify::notify(&states) {
-        tracing::debug!(%error, "systemd was not told");
     }
 }
 

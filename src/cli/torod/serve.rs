@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{super::paths::Paths, first};
 use crate::{
-    app::{Live, logs},
+    app::{Live, logs, systemd},
     server::{Daemon, Options, StartError},
 };
 
@@ -64,17 +64,10 @@ impl Stops {
 }
 
 async fn serve(daemon: Daemon, mut stops: Stops) {
-    tell_systemd(NotifyState::Ready);
+    systemd::tell(NotifyState::Ready);
     stops.next().await;
     tracing::info!("finishing running requests; a second signal ends at once");
-    tell_systemd(NotifyState::Stopping);
+    systemd::tell(NotifyState::Stopping);
     daemon.stop_unless(stops.next()).await;
     tracing::info!("ended");
-}
-
-/// Without systemd this does nothing.
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd was not told");
-    }
 }
