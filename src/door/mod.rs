@@ -4,10 +4,12 @@
 pub mod caller;
 pub mod refusal;
 
-use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Instant,
+};
 
-use axum::{Router, body::Body, extract::State, routing::MethodFilter};
-use http::{HeaderValue, Request, Response, request};
+use axum::body::Body;
+use http::{HeaderValue, Method, Response, header, request};
 
 use crate::{
     access::Right,
@@ -76,49 +78,57 @@ pub struct Route {
 #[derive(Debug, Clone, Copy)]
 pub struct Booked;
 
-/// The router of some rows; a row's right is checked before its handler is called.
-pub fn router(rows: &'static [Route]) -> Router<Arc<App>> {
-    rows.iter().fold(Router::new(), |router, row| {
-        let filter = match row.method {
-            "GET" => MethodFilter::GET,
-            "HEAD" => MethodFilter::HEAD,
-            "DELETE" => MethodFilter::DELETE,
-            _ => MethodFilter::POST,
-        };
-        let handler = move |State(app): State<Arc<App>>, request: Request<Body>| async move {
-            let face = face_of(row.face, &request);
-            match enter(app, row, request).await {
-                Ok(response) => response,
-                Err(refusal) => refusal.dress(face),
-            }
-        };
-        router.route(row.path, axum::routing::on(filter, handler))
-    })
+/// The rows of all surfaces, by path: as its bytes are, without any normalisation.
+#[derive(Debug, Clone, Default)]
+pub struct Routes(matchit::Router<Vec<&'static Route>>);
+
+impl Routes {
+    /// Fails when two patterns fit one path.
+    pub fn new(tables: &[&'static [Route]]) -> Result<Self, matchit::InsertError> {
+        let rows = || tables.iter().flat_map(|it| it.iter());
+        let paths: BTreeSet<_> = rows().map(|it| it.path).collect();
+        let mut router = matchit::Router::new();
+        for path in paths {
+            router.insert(path, rows().filter(|it| it.path == path).collect())?;
+        }
+        Ok(Self(router))
+    }
+
+    /// The row of a request; `HEAD` is what `GET` is, without the body.
+    pub fn find(&self, method: &Method, path: &str) -> Result<&'static Route, Refusal> {
+        let rows = self.0.at(path).map_err(|_| Refusal::no_such_path())?.value;
+        let of = |method: &str| rows.iter().find(|it| it.method == method).copied();
+        let row = of(method.as_str()).or_else(|| of("GET").filter(|_| method == Method::HEAD));
+        row.ok_or_else(|| {
+            let allowed = rows.iter().map(|it| it.method).collect::<Vec<_>>().join(", ");
+            let message = "this path does not take this method";
+            let refusal = Refusal::new(405, "invalid_request_error", "method_not_allowed", message);
+            refusal.header_value(header::ALLOW, &allowed)
+        })
+    }
 }
 
-async fn enter(app: Arc<App>, row: &Route, request: Request<Body>) -> Answer {
-    let (mut head, body) = request.into_parts();
-    let Some(arrival) = head.extensions.remove::<Arrival>() else {
-        return Err(Refusal::new(
-            500,
-            "server_error",
-            "internal_error",
-            "the request has no arrival",
-        ));
+/// A row's right is checked before its handler is called.
+pub async fn answer(
+    app: Arc<App>,
+    row: &'static Route,
+    arrival: Arrival,
+    head: request::Parts,
+    body: Body,
+) -> Response<Body> {
+    let face = face_of(row.face, &head);
+    let answered = match caller::admit(&arrival, &head.headers, row.right) {
+        Ok(caller) => (row.handler)(Visit { app, arrival, caller, head, body }).await,
+        Err(refusal) => Err(refusal),
     };
-    let caller = caller::admit(&arrival, &head.headers, row.right)?;
-    (row.handler)(Visit { app, arrival, caller, head, body }).await
+    answered.unwrap_or_else(|refusal| refusal.dress(face))
 }
 
 /// The face that a client expects: its row's, but Anthropic's where it says so by header on a path
 /// that both protocols have.
-fn face_of(row: Protocol, request: &Request<Body>) -> Protocol {
-    let shared = request.uri().path().starts_with("/v1/models");
-    if shared && request.headers().contains_key("anthropic-version") {
-        Protocol::Messages
-    } else {
-        row
-    }
+fn face_of(row: Protocol, head: &request::Parts) -> Protocol {
+    let shared = head.uri.path().starts_with("/v1/models");
+    if shared && head.headers.contains_key("anthropic-version") { Protocol::Messages } else { row }
 }
 
 /// The face of a path that is no route.
@@ -140,7 +150,7 @@ pub fn json(value: &impl serde::Serialize) -> Answer {
     })?;
     let mut response = Response::new(Body::from(text));
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
     Ok(response)
 }
 

@@ -43,6 +43,12 @@ impl Refusal {
     }
 
     #[must_use]
+    pub fn header_value(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.extend(HeaderValue::from_str(value).ok().map(|it| (name, it)));
+        self
+    }
+
+    #[must_use]
     pub fn because(mut self, cause: impl Into<Box<str>>) -> Self {
         self.cause = Some(cause.into());
         self

@@ -9,27 +9,26 @@ use std::{
     time::Instant,
 };
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tower_service::Service as _;
 
 use super::guard::Phase;
 use crate::{
     access::origin::{host_name, is_loopback_name},
     app::{App, Snapshot},
     config::Address,
-    door::{Arrival, Booked, Peer, Refusal, face_of_path},
+    door::{self, Arrival, Booked, Peer, Refusal, Routes, face_of_path},
 };
 
 /// What a connection is served with.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     pub(super) app: Arc<App>,
-    pub(super) router: Router,
+    pub(super) routes: Arc<Routes>,
 }
 
 impl Server {
@@ -38,7 +37,7 @@ impl Server {
         peer: Peer,
         phase: Arc<Phase>,
         request: Request<Incoming>,
-    ) -> Response<Body> {
+    ) -> Response<Answering> {
         let (head, body) = request.into_parts();
         let arrival = Arrival {
             snapshot: self.app.live.snapshot(),
@@ -48,20 +47,19 @@ impl Server {
         };
         let face = face_of_path(head.uri.path(), &head.headers);
         let line = Line { method: head.method.clone(), path: head.uri.path().to_owned() };
-        let mut response = if let Err(refusal) = gate(&head, &arrival) {
-            refusal.dress(face)
-        } else {
-            let body = Body::new(Reading { body, phase: Arc::clone(&phase) });
-            let mut request = Request::from_parts(head, body);
-            request.extensions_mut().insert(arrival.clone());
-            let answering = self.router.clone().call(request);
-            match AssertUnwindSafe(answering).catch_unwind().await {
-                Ok(Ok(response)) => response,
-                Err(_) => {
+        let row =
+            gate(&head, &arrival).and_then(|()| self.routes.find(&head.method, head.uri.path()));
+        let mut response = match row {
+            Err(refusal) => refusal.dress(face),
+            Ok(row) => {
+                let body = Body::new(Reading { body, phase: Arc::clone(&phase) });
+                let answering =
+                    door::answer(Arc::clone(&self.app), row, arrival.clone(), head, body);
+                AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
                     tracing::error!(id = ?arrival.request_id, "a request panicked");
                     let message = "torod made a mistake; the request was not answered";
                     Refusal::new(500, "server_error", "internal_error", message).dress(face)
-                }
+                })
             }
         };
         if response.extensions_mut().remove::<Booked>().is_none() {
@@ -73,7 +71,7 @@ impl Server {
         if self.app.is_draining() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response.map(|body| Body::new(Answering { body, phase }))
+        response.map(|body| Answering { body, phase })
     }
 }
 
@@ -188,7 +186,7 @@ impl Drop for Reading {
 }
 
 /// A response's body; tells the connection when it is over.
-struct Answering {
+pub(super) struct Answering {
     body: Body,
     phase: Arc<Phase>,
 }

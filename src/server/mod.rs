@@ -7,7 +7,6 @@ mod listeners;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,7 @@ use crate::{
     base::file,
     catalog::Lists,
     config::Address,
-    door::{self, Refusal, face_of_path},
+    door::Routes,
     gateway, store,
     upstream::Upstream,
 };
@@ -28,6 +27,9 @@ use listeners::Listeners;
 
 /// After the time for draining, so long for the last error events to get out.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often idle connections to providers are looked at.
+const SWEEP: Duration = Duration::from_secs(15);
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub enum StartError {
     Directory(PathBuf, #[source] io::Error),
     #[error("cannot set up TLS to providers")]
     Upstream(#[source] io::Error),
+    #[error("two routes fit one path")]
+    Routes(#[source] matchit::InsertError),
 }
 
 /// A running torod.
@@ -88,7 +92,8 @@ impl Daemon {
         let tasks = Tasks::new();
         let parts = app::Parts { live, upstream, tasks, reloads, cache_dir: options.cache_dir };
         let (app, wanted) = App::new(parts);
-        let server = Server { app: Arc::clone(&app), router: router(&app) };
+        let routes = Routes::new(&[gateway::ROUTES, admin::ROUTES]).map_err(StartError::Routes)?;
+        let server = Server { app: Arc::clone(&app), routes: Arc::new(routes) };
         let connections = Connections::default();
         let mut listeners = Listeners::new(server.clone(), connections.clone(), raise_fd_limit());
         listeners.apply(&config.listen).await?;
@@ -161,20 +166,6 @@ impl Daemon {
     }
 }
 
-fn router(app: &Arc<App>) -> Router {
-    door::router(gateway::ROUTES)
-        .merge(door::router(admin::ROUTES))
-        .fallback(|request: axum::extract::Request| async move {
-            Refusal::no_such_path().dress(face_of_path(request.uri().path(), request.headers()))
-        })
-        .method_not_allowed_fallback(|request: axum::extract::Request| async move {
-            let message = "this path does not take this method";
-            let refusal = Refusal::new(405, "invalid_request_error", "method_not_allowed", message);
-            refusal.dress(face_of_path(request.uri().path(), request.headers()))
-        })
-        .with_state(Arc::clone(app))
-}
-
 /// The socket of the commands on this machine.
 fn open_control(
     path: &std::path::Path,
@@ -201,10 +192,16 @@ fn open_control(
     }
 }
 
+/// Follows the limits of the file, and closes connections to providers that idled too long.
 async fn follow_limits(app: Arc<App>) {
     let mut changed = app.live.subscribe();
-    while changed.changed().await.is_ok() {
-        app.upstream.limit_connecting(app.live.snapshot().config.limits.connect_timeout_seconds);
+    loop {
+        let seconds = app.live.snapshot().config.limits.connect_timeout_seconds;
+        app.upstream.limit_connecting(seconds);
+        app.upstream.sweep();
+        if let Ok(Err(_)) = tokio::time::timeout(SWEEP, changed.changed()).await {
+            return;
+        }
     }
 }
 

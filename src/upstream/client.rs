@@ -2,12 +2,12 @@
 //! frames come back. Redirects are not followed, nothing is decoded, no URL is in an error.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     convert::Infallible,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -15,14 +15,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
+use http::{
+    Request, Version,
+    uri::{Authority, Scheme},
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio::time::timeout;
+use tower_service::Service as _;
 
-use super::{Reply, ReplyBody, UpstreamError, connect::Connector};
+use super::{
+    Reply, ReplyBody, UpstreamError,
+    connect::Connector,
+    connection::{Connection, Http1Body},
+    pool::{Origin, Pool},
+};
 
 /// An outgoing body: slices of what the client sent. Its length is known.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +41,12 @@ pub struct Pieces(VecDeque<Bytes>);
 impl Pieces {
     pub fn new(pieces: Vec<Bytes>) -> Self {
         Self(pieces.into())
+    }
+}
+
+impl Pieces {
+    pub(super) fn into_pieces(self) -> VecDeque<Bytes> {
+        self.0
     }
 }
 
@@ -55,28 +71,51 @@ impl Body for Pieces {
 }
 
 /// The one HTTP client; cheap to clone.
+///
+/// HTTP/1.1 goes over connections of our own, driven by the request that uses one. An origin that
+/// is asked for the first time over TLS may speak HTTP/2, which hyper's client finds out; it keeps
+/// those that do.
 #[derive(Debug, Clone)]
-pub struct Upstream {
-    http: Client<Connector, Pieces>,
+pub struct Upstream(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    pool: Arc<Pool>,
+    connector: Connector,
+    any: Client<Connector, Pieces>,
+    /// Authorities that answered in HTTP/1.1 over TLS.
+    plain_tls: Mutex<HashSet<Box<str>>>,
     connect_seconds: Arc<AtomicU64>,
 }
 
 impl Upstream {
     pub fn new(connect_seconds: u64) -> io::Result<Self> {
         let connect_seconds = Arc::new(AtomicU64::new(connect_seconds));
-        let http = Client::builder(TokioExecutor::new())
+        let [connector, both] = Connector::pair(&connect_seconds)?;
+        let any = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(256)
             .timer(TokioTimer::new())
             .http2_keep_alive_interval(Duration::from_secs(20))
-            .build(Connector::new(Arc::clone(&connect_seconds))?);
-        Ok(Self { http, connect_seconds })
+            .build(both);
+        Ok(Self(Arc::new(Shared {
+            pool: Arc::default(),
+            connector,
+            any,
+            plain_tls: Mutex::default(),
+            connect_seconds,
+        })))
     }
 
     /// For connections opened from now on.
     pub fn limit_connecting(&self, seconds: u64) {
-        self.connect_seconds.store(seconds, Ordering::Relaxed);
+        self.0.connect_seconds.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Closes idle connections whose time is over.
+    pub fn sweep(&self) {
+        self.0.pool.sweep();
     }
 
     /// Sends a request and waits for the head of the reply, at most `first_byte`.
@@ -85,9 +124,46 @@ impl Upstream {
         request: Request<Pieces>,
         first_byte: Duration,
     ) -> Result<Reply, UpstreamError> {
-        let answered = tokio::time::timeout(first_byte, self.http.request(request)).await;
-        let response = answered.map_err(|_| UpstreamError::Silent(first_byte.as_secs()))??;
+        let silent = |_| UpstreamError::Silent(first_byte.as_secs());
+        let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
+        let authority = request.uri().authority().map_or("", Authority::as_str);
+        if !is_tls || self.is_plain_tls(authority) {
+            return timeout(first_byte, self.0.http1(request, is_tls)).await.map_err(silent)?;
+        }
+        // Boxed: hyper's way is rarely gone and needs much room.
+        Box::pin(timeout(first_byte, self.any(request))).await.map_err(silent)?
+    }
+
+    fn is_plain_tls(&self, authority: &str) -> bool {
+        self.0.plain_tls.lock().unwrap_or_else(PoisonError::into_inner).contains(authority)
+    }
+
+    async fn any(&self, request: Request<Pieces>) -> Result<Reply, UpstreamError> {
+        let authority: Box<str> = request.uri().authority().map_or("", Authority::as_str).into();
+        let response = self.0.any.request(request).await?;
+        if response.version() == Version::HTTP_11 {
+            let mut known = self.0.plain_tls.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(authority);
+        }
         let (head, body) = response.into_parts();
-        Ok(Reply { status: head.status, headers: head.headers, body: ReplyBody::Http(body) })
+        Ok(Reply { status: head.status, headers: head.headers, body: ReplyBody::Hyper(body) })
+    }
+}
+
+impl Shared {
+    async fn http1(&self, request: Request<Pieces>, is_tls: bool) -> Result<Reply, UpstreamError> {
+        let authority = request.uri().authority().map_or("", Authority::as_str);
+        let mut connection = if let Some(kept) = self.pool.take(is_tls, authority) {
+            kept
+        } else {
+            let origin = Origin { is_tls, authority: authority.into() };
+            let io = self.connector.clone().call(request.uri().clone()).await;
+            Box::new(Connection::new(io.map_err(UpstreamError::Connect)?, origin))
+        };
+        let broke = |it: io::Error| UpstreamError::Broke(it.into());
+        let head = connection.exchange(request).await.map_err(broke)?;
+        let body = Http1Body::new(connection, &head, Arc::clone(&self.pool));
+        let body = ReplyBody::Http1(Box::new(body));
+        Ok(Reply { status: head.status, headers: head.headers, body })
     }
 }

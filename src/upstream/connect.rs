@@ -29,19 +29,26 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(limit_seconds: Arc<AtomicU64>) -> io::Result<Self> {
+    /// One that offers HTTP/1.1 only, and one that offers HTTP/2 too.
+    pub(super) fn pair(limit_seconds: &Arc<AtomicU64>) -> io::Result<[Self; 2]> {
+        let tls = tls()?;
+        Ok([false, true].map(|any| Self::new(tls.clone(), any, Arc::clone(limit_seconds))))
+    }
+
+    fn new(tls: ClientConfig, any_version: bool, limit_seconds: Arc<AtomicU64>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // A provider that stops reading must not keep a large body in memory.
         tcp.set_tcp_user_timeout(Some(Duration::from_mins(1)));
         tcp.set_keepalive(Some(Duration::from_mins(1)));
-        let inner = HttpsConnectorBuilder::new()
-            .with_tls_config(tls()?)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
-        Ok(Self { inner, limit_seconds })
+        let inner = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let inner = if any_version {
+            inner.enable_all_versions().wrap_connector(tcp)
+        } else {
+            inner.enable_http1().wrap_connector(tcp)
+        };
+        Self { inner, limit_seconds }
     }
 }
 

@@ -2,11 +2,14 @@
 
 pub mod client;
 pub mod connect;
+mod connection;
 pub mod detect;
 pub mod echo;
 pub mod error;
 pub mod headers;
+mod http1;
 pub mod models;
+mod pool;
 pub mod reply;
 pub mod request;
 

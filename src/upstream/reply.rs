@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-use super::echo::EchoBody;
+use super::{connection::Http1Body, echo::EchoBody};
 
 /// The head of a reply and the frames that follow it.
 #[derive(Debug)]
@@ -24,7 +24,8 @@ pub struct Reply {
 /// Where the frames come from. Dropping it drops the connection.
 #[derive(Debug)]
 pub enum ReplyBody {
-    Http(hyper::body::Incoming),
+    Http1(Box<Http1Body>),
+    Hyper(hyper::body::Incoming),
     Echo(Box<EchoBody>),
     /// Already read.
     Whole(Option<Bytes>),
@@ -44,7 +45,8 @@ impl Body for ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
         match self.get_mut() {
-            Self::Http(body) => {
+            Self::Http1(body) => Pin::new(body.as_mut()).poll_frame(context),
+            Self::Hyper(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
                 Poll::Ready(frame.map(|it| it.map_err(|it| Broke(it.into()))))
             }
@@ -55,7 +57,8 @@ impl Body for ReplyBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http(body) => body.is_end_stream(),
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Hyper(body) => body.is_end_stream(),
             Self::Echo(_) => false,
             Self::Whole(bytes) => bytes.is_none(),
         }
@@ -63,7 +66,8 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http(body) => body.size_hint(),
+            Self::Http1(body) => body.size_hint(),
+            Self::Hyper(body) => body.size_hint(),
             Self::Echo(_) => SizeHint::default(),
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |it| it.len() as u64))

@@ -1,7 +1,5 @@
 //! A scanner that is fed a JSON text in any pieces and keeps the few values that the meter wants.
 
-use serde_json::Value;
-
 use super::{Found, usage::Counts};
 
 /// A value longer than this is not kept: usage objects have a few hundred bytes.
@@ -26,9 +24,9 @@ pub(super) struct Scan {
     wants_key: bool,
     key: Vec<u8>,
     /// The value being kept: its key, the depth at which it began.
-    keeping: Option<(String, u32)>,
+    keeping: Option<(&'static str, u32)>,
     value: Vec<u8>,
-    kept: Vec<(String, u32, Vec<u8>)>,
+    kept: Vec<(&'static str, u32, Vec<u8>)>,
 }
 
 impl Scan {
@@ -89,12 +87,11 @@ impl Scan {
             b':' if self.reading_key => {
                 self.reading_key = false;
                 let key = self.key.strip_suffix(b"\"").unwrap_or_default();
-                let key = std::str::from_utf8(key).unwrap_or_default();
-                if WANTED.contains(&key) {
-                    self.keeping = Some((key.to_owned(), self.depth));
+                if let Some(wanted) = WANTED.iter().find(|it| it.as_bytes() == key) {
+                    self.keeping = Some((wanted, self.depth));
                     self.value.clear();
                 } else if self.depth == 1 {
-                    self.in_parent = PARENTS.contains(&key);
+                    self.in_parent = PARENTS.iter().any(|it| it.as_bytes() == key);
                 }
             }
             b'{' | b'[' => {
@@ -149,13 +146,11 @@ impl Scan {
 
     pub(super) fn take_into(&mut self, counts: &mut Counts, found: &mut Found) {
         for (key, depth, value) in self.kept.drain(..) {
-            let Ok(value) = serde_json::from_slice::<Value>(&value) else { continue };
-            match (&*key, value) {
-                ("id", Value::String(id)) if found.id.is_none() || depth == 2 => {
-                    found.id = Some(id);
+            match key {
+                "id" if found.id.is_none() || depth == 2 => {
+                    found.id = serde_json::from_slice(&value).ok().or(found.id.take());
                 }
-                ("usage" | "usageMetadata", Value::Object(usage)) => counts.report(usage),
-                ("timings", Value::Object(timings)) => counts.timings(timings),
+                "usage" | "usageMetadata" | "timings" => counts.report(&value),
                 _ => {}
             }
         }

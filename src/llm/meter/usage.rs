@@ -1,62 +1,200 @@
 //! The many ways to report usage, as one set of disjoint classes.
 
-use serde_json::{Map, Value};
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use super::Protocol;
 use crate::base::Usage;
 
-/// The usage objects of a reply laid over each other: what came last wins, key by key, so that a
-/// stream's running counts end as its final ones.
+/// Every count that some provider reports: its key below `usage` or `timings`, or two of them.
+const PATHS: [&str; 30] = [
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "prompt_tokens_details.cached_tokens",
+    "prompt_tokens_details.cache_write_tokens",
+    "prompt_tokens_details.audio_tokens",
+    "completion_tokens_details.reasoning_tokens",
+    "completion_tokens_details.audio_tokens",
+    "input_tokens",
+    "output_tokens",
+    "input_tokens_details.cached_tokens",
+    "input_tokens_details.cache_write_tokens",
+    "input_tokens_details.audio_tokens",
+    "output_tokens_details.reasoning_tokens",
+    "output_tokens_details.audio_tokens",
+    "output_tokens_details.thinking_tokens",
+    "prompt_cache_hit_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation.ephemeral_1h_input_tokens",
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "prompt_n",
+    "cache_n",
+    "predicted_n",
+];
+
+/// The counts of a reply's usage objects laid over each other: what came last wins, count by count,
+/// so that a stream's running counts end as its final ones.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    usage: Map<String, Value>,
-    timings: Map<String, Value>,
-}
+pub(super) struct Counts(Vec<(&'static str, u64)>);
 
 impl Counts {
-    pub(super) fn report(&mut self, usage: Map<String, Value>) {
-        self.usage.extend(usage.into_iter().filter(|it| !it.1.is_null()));
+    /// Takes the counts out of a JSON object; everything else in it is passed over.
+    pub(super) fn report(&mut self, object: &[u8]) {
+        let seed = Object { counts: self, outer: None };
+        // An object that breaks off keeps what it said until there.
+        let _ = seed.deserialize(&mut serde_json::Deserializer::from_slice(object));
     }
 
-    pub(super) fn timings(&mut self, timings: Map<String, Value>) {
-        self.timings = timings;
+    fn set(&mut self, outer: Option<&str>, key: &str, count: f64) {
+        let is_it = |path: &&&str| match (outer, path.split_once('.')) {
+            (None, None) => **path == key,
+            (Some(outer), Some(it)) => it == (outer, key),
+            _ => false,
+        };
+        // Written as a float it is the same count; beyond this it is a provider's slip.
+        let Some(path) = PATHS.iter().find(is_it).filter(|_| (0.0..1e12).contains(&count)) else {
+            return;
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked here")]
+        let count = count as u64;
+        match self.0.iter_mut().find(|it| it.0 == *path) {
+            Some(known) => known.1 = count,
+            None => self.0.push((path, count)),
+        }
+    }
+
+    /// The first of these paths that holds a count.
+    fn first(&self, paths: &[&str]) -> Option<u64> {
+        paths.iter().find_map(|path| self.0.iter().find(|it| it.0 == *path).map(|it| it.1))
     }
 
     /// None while nothing was reported.
     pub(super) fn usage(&self, protocol: Protocol) -> Option<Usage> {
         let reported = match protocol {
-            Protocol::Messages => messages(&self.usage),
-            Protocol::Gemini => gemini(&self.usage),
-            Protocol::Chat | Protocol::Responses => openai(&self.usage),
+            Protocol::Messages => messages(self),
+            Protocol::Gemini => gemini(self),
+            Protocol::Chat | Protocol::Responses => openai(self),
         };
         // llama.cpp counts in `timings` what it may leave out of `usage`.
         reported.or_else(|| {
-            let input = first(&self.timings, &["prompt_n"])?;
-            let cache_read = first(&self.timings, &["cache_n"]).unwrap_or(0);
-            let output = first(&self.timings, &["predicted_n"]).unwrap_or(0);
+            let input = self.first(&["prompt_n"])?;
+            let cache_read = self.first(&["cache_n"]).unwrap_or(0);
+            let output = self.first(&["predicted_n"]).unwrap_or(0);
             Some(Usage { input, cache_read, output, ..Usage::default() })
         })
     }
 }
 
-/// The first of these paths that holds a count; a path may go one level down.
-fn first(map: &Map<String, Value>, paths: &[&str]) -> Option<u64> {
-    paths.iter().find_map(|path| {
-        let value = match path.split_once('.') {
-            None => map.get(*path),
-            Some((outer, inner)) => map.get(outer)?.get(inner),
-        }?;
-        // Written as a float it is the same count; beyond this it is a provider's slip.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked here")]
-        value.as_f64().filter(|it| (0.0..1e12).contains(it)).map(|it| it as u64)
-    })
+/// An object of counts, at most one level down.
+struct Object<'c, 'k> {
+    counts: &'c mut Counts,
+    outer: Option<&'k str>,
 }
 
-fn openai(map: &Map<String, Value>) -> Option<Usage> {
-    let get = |paths: &[&str]| first(map, paths).unwrap_or(0);
-    let prompt = first(map, &["prompt_tokens", "input_tokens"]);
-    let completion = first(map, &["completion_tokens", "output_tokens"]);
-    let total = first(map, &["total_tokens"]);
+impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of counts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            map.next_value_seed(Member { counts: self.counts, outer: self.outer, key: &key })?;
+        }
+        Ok(())
+    }
+}
+
+/// Borrowed, but for one with an escape in it.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What stands behind a key: a count, an object of counts, or something else.
+struct Member<'c, 'k> {
+    counts: &'c mut Counts,
+    outer: Option<&'k str>,
+    key: &'k str,
+}
+
+impl<'de> DeserializeSeed<'de> for Member<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    fn visit_u64<E: Error>(self, count: u64) -> Result<(), E> {
+        self.visit_f64(count as f64)
+    }
+
+    fn visit_f64<E: Error>(self, count: f64) -> Result<(), E> {
+        self.counts.set(self.outer, self.key, count);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        match self.outer {
+            None => Object { counts: self.counts, outer: Some(self.key) }.visit_map(map),
+            Some(_) => IgnoredAny.visit_map(map).map(drop),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        IgnoredAny.visit_seq(list).map(drop)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+fn openai(counts: &Counts) -> Option<Usage> {
+    let get = |paths: &[&str]| counts.first(paths).unwrap_or(0);
+    let prompt = counts.first(&["prompt_tokens", "input_tokens"]);
+    let completion = counts.first(&["completion_tokens", "output_tokens"]);
+    let total = counts.first(&["total_tokens"]);
     if prompt.is_none() && completion.is_none() && total.is_none() {
         return None;
     }
@@ -99,13 +237,13 @@ fn openai(map: &Map<String, Value>) -> Option<Usage> {
 }
 
 /// Anthropic's `input_tokens` excludes what the cache read and wrote.
-fn messages(map: &Map<String, Value>) -> Option<Usage> {
-    let input = first(map, &["input_tokens"]);
-    let output = first(map, &["output_tokens"]);
+fn messages(counts: &Counts) -> Option<Usage> {
+    let input = counts.first(&["input_tokens"]);
+    let output = counts.first(&["output_tokens"]);
     if input.is_none() && output.is_none() {
         return None;
     }
-    let get = |paths: &[&str]| first(map, paths).unwrap_or(0);
+    let get = |paths: &[&str]| counts.first(paths).unwrap_or(0);
     let long = get(&["cache_creation.ephemeral_1h_input_tokens"]);
     let reasoning = get(&["output_tokens_details.thinking_tokens"]);
     Some(Usage {
@@ -120,9 +258,9 @@ fn messages(map: &Map<String, Value>) -> Option<Usage> {
 }
 
 /// Gemini's prompt includes what was cached, its candidates exclude thoughts.
-fn gemini(map: &Map<String, Value>) -> Option<Usage> {
-    let prompt = first(map, &["promptTokenCount"])?;
-    let get = |path: &str| first(map, &[path]).unwrap_or(0);
+fn gemini(counts: &Counts) -> Option<Usage> {
+    let prompt = counts.first(&["promptTokenCount"])?;
+    let get = |path: &str| counts.first(&[path]).unwrap_or(0);
     let cache_read = get("cachedContentTokenCount");
     Some(Usage {
         input: prompt.saturating_sub(cache_read).saturating_add(get("toolUsePromptTokenCount")),

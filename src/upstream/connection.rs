@@ -1,0 +1,217 @@
+//! One connection to a provider, driven by the request that has it: no task, no channel, no wake-up
+//! between the two.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::Request;
+use http_body::{Body, Frame, SizeHint};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    net::TcpStream,
+};
+
+use super::{
+    client::Pieces,
+    http1::{self, Framing, Head, garbage},
+    pool::{Origin, Pool},
+    reply::Broke,
+};
+
+/// What one read may bring. The room is the thread's: a connection that waits holds none.
+const READ: usize = 16 * 1024;
+
+thread_local! {
+    static ROOM: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    io: TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>,
+    pub(super) origin: Origin,
+    /// Read and not yet used.
+    ahead: Bytes,
+    /// To be written.
+    outgoing: VecDeque<Bytes>,
+    unflushed: bool,
+}
+
+impl Connection {
+    pub(super) fn new(io: MaybeHttpsStream<TokioIo<TcpStream>>, origin: Origin) -> Self {
+        let (ahead, outgoing) = (Bytes::new(), VecDeque::new());
+        Self { io: TokioIo::new(io), origin, ahead, outgoing, unflushed: false }
+    }
+
+    /// Nothing came while it was idle: neither its end nor bytes that nobody asked for.
+    pub(super) fn is_fresh(&mut self) -> bool {
+        self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// Sends a request and waits for the head of its reply. A provider may answer before it has
+    /// read all.
+    pub(super) async fn exchange(&mut self, request: Request<Pieces>) -> io::Result<Head> {
+        let (head, body) = request.into_parts();
+        let length = body.size_hint().lower();
+        self.outgoing.push_back(http1::write_head(&head, length));
+        self.outgoing.extend(body.into_pieces());
+        self.unflushed = true;
+        let mut unwritten = None;
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(Err(error)) = self.poll_write(context) {
+                // It may have said why before it closed.
+                self.outgoing.clear();
+                unwritten = Some(error);
+            }
+            loop {
+                if let Some(head) = http1::take_head(&mut self.ahead, &head.method)? {
+                    return Poll::Ready(Ok(head));
+                }
+                let read = ready!(self.poll_read(context));
+                if !matches!(read, Ok(1..)) {
+                    let closed = || io::ErrorKind::UnexpectedEof.into();
+                    let why = read.err().or(unwritten.take()).unwrap_or_else(closed);
+                    return Poll::Ready(Err(why));
+                }
+            }
+        })
+        .await
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 8];
+            let count = self.outgoing.len().min(slices.len());
+            for (slice, piece) in slices.iter_mut().zip(&self.outgoing) {
+                *slice = IoSlice::new(piece);
+            }
+            let io = Pin::new(&mut self.io);
+            let mut written = ready!(io.poll_write_vectored(context, &slices[..count]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            while let Some(piece) = self.outgoing.front_mut() {
+                if written < piece.len() {
+                    piece.advance(written);
+                    break;
+                }
+                written -= piece.len();
+                self.outgoing.pop_front();
+            }
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.io).poll_flush(context))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once; 0 is the end.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ROOM.with_borrow_mut(|room| {
+            let mut room = ReadBuf::new(room);
+            ready!(Pin::new(&mut self.io).poll_read(context, &mut room))?;
+            let fresh = room.filled();
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::copy_from_slice(fresh);
+            } else {
+                let mut all = BytesMut::with_capacity(self.ahead.len() + fresh.len());
+                all.extend_from_slice(&self.ahead);
+                all.extend_from_slice(fresh);
+                self.ahead = all.freeze();
+            }
+            Poll::Ready(Ok(fresh.len()))
+        })
+    }
+}
+
+/// The body of a reply. Once it is read its connection goes back to the pool; dropped before, it
+/// takes the connection along.
+#[derive(Debug)]
+pub struct Http1Body {
+    connection: Option<Box<Connection>>,
+    framing: Framing,
+    keeps: bool,
+    pool: Arc<Pool>,
+}
+
+impl Http1Body {
+    pub(super) fn new(connection: Box<Connection>, head: &Head, pool: Arc<Pool>) -> Self {
+        let connection = Some(connection);
+        let mut body = Self { connection, framing: head.body.clone(), keeps: head.keeps, pool };
+        body.give_back();
+        body
+    }
+
+    /// Once the body is over.
+    fn give_back(&mut self) {
+        if !self.framing.is_over() {
+            return;
+        }
+        let Some(connection) = self.connection.take() else { return };
+        if self.keeps && connection.ahead.is_empty() && connection.outgoing.is_empty() {
+            self.pool.put(connection);
+        }
+    }
+
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        loop {
+            let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(None)) };
+            let data = self.framing.take(&mut connection.ahead)?;
+            if !data.is_empty() {
+                self.give_back();
+                return Poll::Ready(Ok(Some(data)));
+            }
+            if self.framing.is_over() {
+                self.give_back();
+                continue;
+            }
+            // The rest of a request that was answered early.
+            let _ = connection.poll_write(context);
+            if ready!(connection.poll_read(context))? == 0 {
+                if self.framing != Framing::UntilClose {
+                    return Poll::Ready(Err(garbage("the connection closed within the body")));
+                }
+                self.connection = None;
+            }
+        }
+    }
+}
+
+impl Body for Http1Body {
+    type Data = Bytes;
+    type Error = Broke;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broke>>> {
+        let body = self.get_mut();
+        match ready!(body.poll_data(context)) {
+            Ok(data) => Poll::Ready(data.map(|it| Ok(Frame::data(it)))),
+            Err(error) => {
+                body.connection = None;
+                Poll::Ready(Some(Err(Broke(error.into()))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.framing {
+            Framing::Length(left) => SizeHint::with_exact(left),
+            _ => SizeHint::default(),
+        }
+    }
+}
