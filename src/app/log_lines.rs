@@ -56,6 +56,12 @@ impl LogLines {
         (lines.clone(), Guard(lines))
     }
 
+    /// What gathered so far.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.0.lock().bytes)).into_owned()
+    }
+
     fn write_all_to(&self, out: &mut impl io::Write) {
         let mut taken = Vec::new();
         loop {

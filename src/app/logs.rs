@@ -10,6 +10,7 @@ use tracing_subscriber::{
 use super::{
     Live,
     log_lines::{Guard, LogLines},
+    log_text::Plain,
 };
 use crate::config::{LogFormat, LogLevel};
 
@@ -78,7 +79,8 @@ fn lines(format: LogFormat, writer: LogLines) -> Lines {
     let plain =
         tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour).with_target(false);
     match format {
-        LogFormat::Text => plain.boxed(),
+        LogFormat::Text if colour => plain.boxed(),
+        LogFormat::Text => plain.event_format(Plain).boxed(),
         LogFormat::Json => plain.json().flatten_event(true).boxed(),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod live;
 mod log_lines;
+mod log_text;
 pub mod logs;
 pub mod refresh;
 pub mod snapshot;

@@ -45,6 +45,9 @@ pub struct Arrival {
     /// The one snapshot that this request sees.
     pub snapshot: Arc<Snapshot>,
     pub peer: Peer,
+    /// Ours; ordered by time.
+    pub id: uuid::Uuid,
+    /// What the client knows it by.
     pub request_id: HeaderValue,
     pub at: Instant,
 }

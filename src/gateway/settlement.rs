@@ -142,7 +142,7 @@ impl Settlement {
         let key = self.key.as_ref();
         let (provider, upstream_model) = self.target.take().unzip();
         Entry {
-            id: uuid::Uuid::now_v7(),
+            id: self.arrival.id,
             request_id: self.arrival.request_id.to_str().unwrap_or_default().into(),
             at: self.at,
             generation: self.arrival.snapshot.generation,
@@ -184,10 +184,10 @@ fn log(entry: &Entry, cause: Option<&str>) {
     let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
     let usage = entry.usage.unwrap_or_default();
     tracing::info!(
-        id = ?entry.request_id,
-        key = ?entry.key_name.as_deref().unwrap_or_default(),
+        id = &*entry.request_id,
+        key = entry.key_name.as_deref().unwrap_or_default(),
         provider = entry.provider.as_deref().unwrap_or_default(),
-        model = ?entry.requested_model,
+        model = &*entry.requested_model,
         status = entry.status,
         prompt_tokens = usage.prompt(),
         completion_tokens = usage.completion(),

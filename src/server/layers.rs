@@ -39,10 +39,12 @@ impl Server {
         request: Request<Incoming>,
     ) -> Response<Answering> {
         let (head, body) = request.into_parts();
+        let id = uuid::Uuid::now_v7();
         let arrival = Arrival {
+            id,
             snapshot: self.app.live.snapshot(),
             peer,
-            request_id: request_id(&head.headers),
+            request_id: request_id(&head.headers, id),
             at: Instant::now(),
         };
         let face = face_of_path(head.uri.path(), &head.headers);
@@ -75,8 +77,8 @@ impl Server {
     }
 }
 
-/// The client's own id when it is sane, else one of ours.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+/// The client's own id when it is sane, else ours.
+fn request_id(headers: &HeaderMap, own: uuid::Uuid) -> HeaderValue {
     let fits = |it: &&HeaderValue| {
         let bytes = it.as_bytes();
         (1..=128).contains(&bytes.len())
@@ -85,8 +87,9 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
                 .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.' | b':'))
     };
     headers.get("x-request-id").filter(fits).cloned().unwrap_or_else(|| {
-        let id = format!("req_{}", uuid::Uuid::now_v7().simple());
-        HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("req_0"))
+        let mut text = *b"req_00000000000000000000000000000000";
+        own.simple().encode_lower(&mut text[4..]);
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("req_0"))
     })
 }
 
@@ -139,12 +142,13 @@ impl Line {
         let (status, duration_ms) = (response.status().as_u16(), arrival.at.elapsed().as_millis());
         let code = refusal.and_then(|it| it.fault.code).unwrap_or_default();
         let cause = refusal.and_then(|it| it.cause.as_deref()).unwrap_or_default();
-        let path: String = self.path.chars().take(200).collect();
-        let (id, method) = (&arrival.request_id, self.method.as_str());
+        let path = &self.path[..self.path.floor_char_boundary(200)];
+        let id = arrival.request_id.to_str().unwrap_or_default();
+        let method = self.method.as_str();
         if status >= 500 {
-            tracing::warn!(?id, method, ?path, status, code, cause, duration_ms, "request");
+            tracing::warn!(id, method, path, status, code, cause, duration_ms, "request");
         } else {
-            tracing::debug!(?id, method, ?path, status, code, cause, duration_ms, "request");
+            tracing::debug!(id, method, path, status, code, cause, duration_ms, "request");
         }
     }
 }

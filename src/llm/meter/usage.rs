@@ -58,10 +58,13 @@ impl Counts {
     }
 
     fn set(&mut self, outer: Option<&str>, key: &str, count: f64) {
-        let is_it = |path: &&&str| match (outer, path.split_once('.')) {
-            (None, None) => **path == key,
-            (Some(outer), Some(it)) => it == (outer, key),
-            _ => false,
+        // Lengths differ more often than not, and are compared first.
+        let is_it = |path: &&&str| match outer {
+            None => **path == key,
+            Some(outer) => {
+                path.len() == outer.len() + 1 + key.len()
+                    && path.split_once('.') == Some((outer, key))
+            }
         };
         // Written as a float it is the same count; beyond this it is a provider's slip.
         let Some(path) = PATHS.iter().find(is_it).filter(|_| (0.0..1e12).contains(&count)) else {
