@@ -15,6 +15,15 @@ pub fn digest(bytes: impl AsRef<[u8]>) -> [u8; 32] {
     sha2::Sha256::digest(bytes.as_ref()).into()
 }
 
+/// A text of somebody else's as it may stand in a log: without characters that steer a terminal.
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.escape_default().to_string().into()
+    } else {
+        text.into()
+    }
+}
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -7,6 +7,7 @@ use http::{HeaderMap, header};
 use crate::{
     access::Key,
     app::App,
+    base::printable,
     door::{Arrival, Caller, Refusal},
     llm::{Protocol, meter::Meter},
     routing::Target,
@@ -185,9 +186,9 @@ fn log(entry: &Entry, cause: Option<&str>) {
     let usage = entry.usage.unwrap_or_default();
     tracing::info!(
         id = &*entry.request_id,
-        key = entry.key_name.as_deref().unwrap_or_default(),
+        key = &*printable(entry.key_name.as_deref().unwrap_or_default()),
         provider = entry.provider.as_deref().unwrap_or_default(),
-        model = &*entry.requested_model,
+        model = &*printable(&entry.requested_model),
         status = entry.status,
         prompt_tokens = usage.prompt(),
         completion_tokens = usage.completion(),

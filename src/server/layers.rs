@@ -20,6 +20,7 @@ use super::guard::Phase;
 use crate::{
     access::origin::{host_name, is_loopback_name},
     app::{App, Snapshot},
+    base::printable,
     config::Address,
     door::{self, Arrival, Booked, Peer, Refusal, Routes, face_of_path},
 };
@@ -142,13 +143,13 @@ impl Line {
         let (status, duration_ms) = (response.status().as_u16(), arrival.at.elapsed().as_millis());
         let code = refusal.and_then(|it| it.fault.code).unwrap_or_default();
         let cause = refusal.and_then(|it| it.cause.as_deref()).unwrap_or_default();
-        let path = &self.path[..self.path.floor_char_boundary(200)];
+        let path = printable(&self.path[..self.path.floor_char_boundary(200)]);
         let id = arrival.request_id.to_str().unwrap_or_default();
         let method = self.method.as_str();
         if status >= 500 {
-            tracing::warn!(id, method, path, status, code, cause, duration_ms, "request");
+            tracing::warn!(id, method, path = &*path, status, code, cause, duration_ms, "request");
         } else {
-            tracing::debug!(id, method, path, status, code, cause, duration_ms, "request");
+            tracing::debug!(id, method, path = &*path, status, code, cause, duration_ms, "request");
         }
     }
 }
