@@ -15,12 +15,13 @@ pub fn digest(bytes: impl AsRef<[u8]>) -> [u8; 32] {
     sha2::Sha256::digest(bytes.as_ref()).into()
 }
 
-/// A text of somebody else's as it may stand in a log: without characters that steer a terminal.
+/// A text of somebody else's as it may stand in a log: without characters that steer a
+/// terminal or turn the writing around.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        text.escape_default().to_string().into()
-    } else {
+    if text.bytes().all(|it| matches!(it, b' '..=b'~')) {
         text.into()
+    } else {
+        text.escape_debug().to_string().into()
     }
 }
 
