@@ -1,5 +1,6 @@
 //! The one live value, and what keeps it fresh.
 
+pub mod edit;
 pub mod live;
 mod log_lines;
 mod log_text;

@@ -18,7 +18,9 @@
 //! Here is the pure part: a text becomes a [`Config`] and a list of [`Problem`]s. It asks its
 //! [`Surroundings`] for variables and files and does no other I/O.
 
+pub mod changes;
 mod document;
+pub mod edit;
 pub mod problem;
 mod resolve;
 pub mod schema;
