@@ -13,6 +13,13 @@ pub(super) struct Paths {
     pub(super) cache_dir: PathBuf,
 }
 
+impl Paths {
+    /// Where a running torod listens to its own user.
+    pub(super) fn control_socket(&self) -> PathBuf {
+        self.state_dir.join("control.sock")
+    }
+}
+
 /// What the command line may say of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct PathArgs {

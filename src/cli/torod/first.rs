@@ -6,19 +6,25 @@ use anyhow::Context as _;
 
 use super::{
     super::{paths::Paths, ui},
+    config::file::ConfigFile,
     key::NewKey,
+    wizard,
 };
 use crate::{base::file, config::template};
 
-/// Does nothing when there is a file.
-pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<()> {
+/// Does nothing when there is a file. On a terminal a wizard asks for what goes into it; whether
+/// torod may start.
+pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<bool> {
     let config = &paths.config;
     match config.symlink_metadata() {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             return Err(error).with_context(|| format!("cannot look at `{}`", config.display()));
         }
+    }
+    if wizard::is_terminal() {
+        return wizard::first_start(ConfigFile { paths: paths.clone() });
     }
     let key = NewKey::make()?;
     let directory = file::directory_of(config);
@@ -45,5 +51,5 @@ pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<()> {
     ui::say(&format!(
         "\nTry it:\n\n  curl http://127.0.0.1:8080/v1/chat/completions \\\n    -H \"Authorization: Bearer {shown}\" \\\n    -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"echo/hello\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
     ));
-    Ok(())
+    Ok(true)
 }

@@ -20,7 +20,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
-    first::write_if_missing(&paths)?;
+    if !first::write_if_missing(&paths)? {
+        return Ok(ExitCode::FAILURE);
+    }
     // Threads are made before the file is live, so their number is read ahead.
     let first_look =
         Live::open(&paths.config, crate::app::Learned::default()).map_err(StartError::from)?;
