@@ -21,6 +21,7 @@
 pub mod changes;
 mod document;
 pub mod edit;
+pub mod mask;
 pub mod problem;
 mod resolve;
 pub mod schema;
@@ -101,6 +102,8 @@ pub struct Config {
     pub detect_local: bool,
     pub enable_public_free: bool,
     pub managed: bool,
+    /// Providers on this machine and in private networks are not connected to.
+    pub public_only: bool,
     pub shutdown: std::time::Duration,
     pub worker_threads: Option<usize>,
     pub keys: Vec<Arc<Key>>,

@@ -84,6 +84,7 @@ impl Daemon {
         }
         let upstream =
             Upstream::new(config.limits.connect_timeout_seconds).map_err(StartError::Upstream)?;
+        upstream.limit_reach(config.public_only);
         let (reloads, asked) = watch::reloads();
         let tasks = Tasks::new();
         let parts = app::Parts { live, upstream, tasks, reloads, cache_dir: options.cache_dir };
@@ -204,7 +205,9 @@ fn open_control(
 async fn follow_limits(app: Arc<App>) {
     let mut changed = app.live.subscribe();
     while changed.changed().await.is_ok() {
-        app.upstream.limit_connecting(app.live.snapshot().config.limits.connect_timeout_seconds);
+        let config = Arc::clone(&app.live.snapshot().config);
+        app.upstream.limit_connecting(config.limits.connect_timeout_seconds);
+        app.upstream.limit_reach(config.public_only);
     }
 }
 

@@ -4,9 +4,11 @@ pub mod client;
 pub mod connect;
 pub mod detect;
 pub mod echo;
+pub mod egress;
 pub mod error;
 pub mod headers;
 pub mod models;
+pub mod probe;
 pub mod reply;
 pub mod request;
 
