@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::{
@@ -11,7 +12,10 @@ use super::{
 };
 use crate::{
     api::ConfigStatus,
-    app::edit::Input,
+    app::{
+        edit::Input,
+        history::{self, Origin},
+    },
     cli::{runtime, ui},
     client,
     config::{Revision, changes},
@@ -83,13 +87,42 @@ fn live_text(file: &ConfigFile, on_disk: &str) -> anyhow::Result<String> {
     earlier(file, &status.revision)
 }
 
-fn earlier(_: &ConfigFile, revision: &str) -> anyhow::Result<String> {
-    anyhow::bail!("no text of the history has the revision `{revision}`")
+fn earlier(file: &ConfigFile, revision: &str) -> anyhow::Result<String> {
+    let history = history::History::of(&file.paths.state_dir);
+    let text = history.read(revision).context("cannot read the history")?;
+    text.with_context(|| format!("no text of the history has the revision `{revision}`"))
 }
 
-pub(super) fn history(args: &History, _: &ConfigFile) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(args.json, "none");
+pub(super) fn history(args: &History, file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let kept =
+        history::History::of(&file.paths.state_dir).list().context("cannot read the history")?;
+    let current = file.read().map(Revision::of).ok();
+    let rows = kept.iter().map(|it| (it, Some(it.revision) == current, origin(it.origin)));
+    if args.json {
+        let rows = rows.map(|(it, is_current, origin)| {
+            json!({
+                "at": it.at, "revision": it.revision.to_string(), "bytes": it.bytes,
+                "origin": origin, "on_disk": is_current,
+            })
+        });
+        ui::line(&serde_json::Value::Array(rows.collect()).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = rows.map(|(it, is_current, origin)| {
+        let note = if is_current { format!("{origin}, on disk") } else { origin.to_owned() };
+        let at = it.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        [at, it.revision.to_string()[..12].to_owned(), it.bytes.to_string(), note]
+    });
+    ui::table(&["AT", "REVISION", "BYTES", "FROM"], rows);
     Ok(ExitCode::SUCCESS)
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Edit => "an edit",
+        Origin::Save => "a save",
+        Origin::Lost => "a save that was lost",
+    }
 }
 
 pub(super) fn restore(args: &Restore, file: &ConfigFile) -> anyhow::Result<ExitCode> {

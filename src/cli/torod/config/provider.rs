@@ -19,7 +19,7 @@ use crate::{
         Config,
         edit::{Edit, Kind},
     },
-    upstream::{Upstream, models},
+    upstream::{Upstream, probe},
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -144,7 +144,7 @@ fn test(args: &Test, file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let config = load(file)?;
     let found = config.providers.iter().find(|it| *it.name == **name);
     let provider = found.with_context(|| format!("there is no provider `{name}`"))?;
-    let answer = runtime()?.block_on(ask(provider));
+    let answer = runtime()?.block_on(ask(&config, provider));
     let ok = answer.is_ok();
     match answer {
         Ok(list) if args.json => {
@@ -171,22 +171,15 @@ pub(in crate::cli) fn counted(models: usize) -> String {
 }
 
 /// A provider's models, or in words why it has none to show.
-pub(in crate::cli) async fn ask(provider: &Provider) -> Result<Vec<String>, String> {
-    let upstream = Upstream::new(10).map_err(|it| it.to_string())?;
-    models::list(&upstream, provider).await.map(|it| it.models).map_err(|it| in_words(&it))
-}
-
-fn in_words(error: &models::ListError) -> String {
-    let models::ListError::Status(status) = error else { return error.to_string() };
-    let why = match status.as_u16() {
-        401 | 403 => "it does not take the credential",
-        404 | 405 => "there is no model list at this address; is its base URL right?",
-        429 => "it has enough of requests for now, or the account has no quota",
-        300..=399 => "it sends to another address, which is not followed",
-        500.. => "it is in trouble itself",
-        _ => "it does not take the request",
-    };
-    format!("{why} ({status})")
+pub(in crate::cli) async fn ask(
+    config: &Config,
+    provider: &Provider,
+) -> Result<Vec<String>, String> {
+    let upstream = Upstream::new(config.limits.connect_timeout_seconds);
+    let upstream = upstream.map_err(|it| it.to_string())?;
+    upstream.limit_reach(config.public_only);
+    let probed = probe::probe(&upstream, provider, None).await;
+    probed.map(|it| it.models).map_err(|it| it.words)
 }
 
 fn list(args: &List, file: &ConfigFile) -> anyhow::Result<ExitCode> {

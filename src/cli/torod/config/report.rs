@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::edit::{EditFailure, Edited, Guard, Input},
     cli::{exit::Exit, ui},
-    config::{Problem, Revision, changes, masked},
+    config::{Problem, Revision, changes, mask::mask, masked},
 };
 
 /// Whether literal secrets are printed.
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Secrets {
 impl Secrets {
     /// A text as it may be printed.
     pub(in crate::cli) fn shown(&self, text: &str) -> String {
-        if self.show_secrets { text.to_owned() } else { masked(text) }
+        if self.show_secrets { text.to_owned() } else { mask(text) }
     }
 
     /// The diff of two texts as it may be printed.

@@ -117,10 +117,11 @@ impl Session {
     /// Asks a provider for its models, and shows them. False when it does not answer.
     pub(super) fn test(&mut self, name: &str) -> anyhow::Result<bool> {
         let Some(asked) = self.provider(name).cloned() else { return Ok(false) };
+        let config = self.pending.config.clone();
         let title = format!("Asking `{name}` for its models");
         let done =
             |it: &Vec<String>| format!("`{name}` answers, with {}", provider::counted(it.len()));
-        let Ok(models) = self.terminal.work(&title, provider::ask(&asked), done)? else {
+        let Ok(models) = self.terminal.work(&title, provider::ask(&config, &asked), done)? else {
             return Ok(false);
         };
         if !models.is_empty() {
