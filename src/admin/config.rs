@@ -22,15 +22,18 @@ pub(super) async fn page(_: Visit) -> Answer {
 
 pub(super) async fn status(visit: Visit) -> Answer {
     let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
-    let (_, restart_required, writable) = app.live.disk();
+    let (_, restart_required, _) = app.live.disk();
+    let managed = app.live.locked();
     json(&ConfigStatus {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
         loaded_at: snapshot.loaded_at,
         source: app.live.path().display().to_string(),
-        writable: writable && !snapshot.config.managed,
+        writable: managed.is_none(),
+        managed: managed.map(str::to_owned),
         problems: problems(app),
         restart_required,
+        overwritten: app.live.overwritten(),
     })
 }
 

@@ -1,9 +1,17 @@
 //! The one live value, and what keeps it fresh.
 
 pub mod edit;
+pub mod editor;
+pub mod expired;
+pub mod history;
+mod journal;
+mod late;
 pub mod live;
+mod lock;
 mod log_lines;
 pub mod logs;
+mod overwritten;
+mod put;
 pub mod refresh;
 pub mod snapshot;
 mod source;
@@ -28,7 +36,9 @@ use crate::{
     upstream::Upstream,
 };
 
+pub use editor::Editor;
 pub use live::{Live, OpenError};
+pub use put::Way;
 pub use snapshot::{Learned, Snapshot};
 pub use tasks::Tasks;
 

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::{
     app::{
+        Editor,
         edit::{Author, Change, EditFailure, Edited, Guard, Input},
         surroundings,
     },
@@ -47,62 +48,27 @@ impl ConfigFile {
         dry_run: bool,
     ) -> Result<Edited, EditFailure> {
         let by = Author { who: "torod config".to_owned(), from: "this machine".to_owned() };
-        stand_in(self, &Change { input, guard, dry_run, by })
+        let Paths { config, state_dir, .. } = self.paths.clone();
+        Editor::new(config, state_dir).edit(&Change { input, guard, dry_run, by })
     }
 
-    /// The first text, for a file that is not there yet.
+    /// The first text, for a file that is not there yet and must not be there by now.
     pub(in crate::cli) fn create(&self, text: &str) -> anyhow::Result<()> {
         let directory = file::directory_of(self.path());
         file::create_directory(directory)
             .with_context(|| format!("cannot make `{}`", directory.display()))?;
-        anyhow::ensure!(
-            self.path().symlink_metadata().is_err(),
-            "`{}` was made in the meantime, and is as it was",
-            self.path().display()
-        );
-        file::replace(self.path(), text.as_bytes())
-            .with_context(|| format!("cannot write `{}`", self.path().display()))
+        let nothing = Guard::Revision(Revision::of("").to_string());
+        match self.edit(Input::Text(text.to_owned()), nothing, false) {
+            Ok(_) => Ok(()),
+            Err(EditFailure::Stale { .. }) => {
+                anyhow::bail!("`{}` is there by now, and is as it was", self.path().display())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What a text means when it stands in this file.
     pub(in crate::cli) fn resolve(&self, text: &str) -> Resolved {
         config::resolve(text, &*surroundings(self.path()))
     }
-}
-
-fn stand_in(file: &ConfigFile, change: &Change) -> Result<Edited, EditFailure> {
-    let io = |it| EditFailure::Io(file.path().to_owned(), it);
-    let old =
-        String::from_utf8(file::read(file.path(), MAX_BYTES).map_err(io)?).unwrap_or_default();
-    let new = match &change.input {
-        Input::Edits(edits) => config::edit::apply(&old, edits)?,
-        Input::Text(text) => text.clone(),
-    };
-    let before = Revision::of(&old);
-    if let Guard::Revision(wanted) = &change.guard
-        && *wanted != before.to_string()
-    {
-        return Err(EditFailure::Stale {
-            current_revision: before,
-            current: old,
-            diff: String::new(),
-        });
-    }
-    let resolved = file.resolve(&new);
-    if resolved.config.is_none() {
-        return Err(EditFailure::Invalid { text: new, problems: resolved.problems });
-    }
-    if !change.dry_run {
-        file::replace(file.path(), new.as_bytes()).map_err(io)?;
-    }
-    Ok(Edited {
-        before,
-        after: Revision::of(&new),
-        patch: config::changes::patch(file.name(), &old, &new),
-        words: config::changes::between(&old, &new).words,
-        text: new,
-        problems: resolved.problems,
-        generation: None,
-        restart_required: Vec::new(),
-    })
 }
