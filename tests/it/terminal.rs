@@ -19,7 +19,6 @@ pub const ENTER: &str = "\r";
 pub const ESC: &str = "\u{1b}";
 pub const CTRL_C: &str = "\u{3}";
 pub const DOWN: &str = "\u{1b}[B";
-pub const UP: &str = "\u{1b}[A";
 
 /// The program is killed when this is dropped.
 pub struct Terminal {
