@@ -275,11 +275,11 @@ fn a_failed_command_leaves_the_file_and_has_its_code() {
 fn a_text_that_would_not_load_is_shown_with_carets() {
     let place = Place::with(TEXT);
     let said = place.run(&["set", "logs.level", "loud"]);
-    assert!(said.err.contains("torod.toml:26:") && said.err.contains("^^^^^^"), "{}", said.err);
+    assert!(said.err.contains("torod.toml:27:") && said.err.contains("^^^^^^"), "{}", said.err);
     let said = place.run(&["set", "logs.level", "loud", "--json"]);
     let found = json(&said.out);
     assert_eq!((said.code, &found["error"]), (Some(3), &"invalid".into()));
-    assert_eq!(found["problems"][0]["line"], 26);
+    assert_eq!(found["problems"][0]["line"], 27);
 }
 
 #[test]
@@ -390,15 +390,16 @@ fn a_managed_file_is_not_written_and_the_patch_applies() {
     let said = place.run(&words);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("managed"), "{}", said.err);
+    let in_json = place.run(&[&words[..], &["--json"]].concat());
+    let found: Value = json(&in_json.out);
+    assert_eq!((in_json.code, &found["error"]), (Some(1), &"managed".into()));
+    assert_eq!(found["patch"], said.out);
     assert_eq!(place.text(), text);
     fs::write(place.dir.path().join("it.patch"), &said.out).unwrap();
     let mut patch = Command::new("patch");
     let patched = patch.args(["-p1", "-i", "it.patch"]).current_dir(place.dir.path()).status();
     assert!(patched.unwrap().success(), "{}", said.out);
     assert_eq!(changed(&text, &place.text()).1, ["timeout_seconds = 5"]);
-    let said = place.run(&[&words[..], &["--json"]].concat());
-    let found: Value = json(&said.out);
-    assert_eq!((said.code, &found["error"]), (Some(1), &"managed".into()));
 }
 
 #[test]

@@ -26,7 +26,7 @@ const LIVE: Duration = Duration::from_secs(5);
 /// Writes the first file.
 pub(super) fn first(session: &mut Session, then: Then) -> anyhow::Result<End> {
     let path = session.file.path().display().to_string();
-    let changes = match session.diff() {
+    let changes = match session.diff_alone() {
         none if none.is_empty() => "It has every key with its default, commented.".to_owned(),
         diff => format!("It has every key with its default, commented, and these changes:\n{diff}"),
     };

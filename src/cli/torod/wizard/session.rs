@@ -105,13 +105,15 @@ impl Session {
     pub(super) fn diff(&self) -> String {
         let patch = self.patch();
         let hunks = patch.lines().skip_while(|it| !it.starts_with("@@"));
-        let hunks = hunks.map(|it| match it.as_bytes().first() {
-            Some(b'@') => ui::paint(it, 36),
-            Some(b'+') => ui::paint(it, 32),
-            Some(b'-') => ui::paint(it, 31),
-            _ => it.to_owned(),
-        });
-        hunks.collect::<Vec<_>>().join("\n")
+        hunks.map(painted).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The lines of it that go and come, without those around them.
+    pub(super) fn diff_alone(&self) -> String {
+        let patch = self.patch();
+        let hunks = patch.lines().skip_while(|it| !it.starts_with("@@"));
+        let lines = hunks.filter(|it| it.starts_with(['+', '-'])).map(painted);
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Asks a provider for its models, and shows them. False when it does not answer.
@@ -129,6 +131,15 @@ impl Session {
         }
         self.models.insert(name.to_owned(), models);
         Ok(true)
+    }
+}
+
+fn painted(line: &str) -> String {
+    match line.as_bytes().first() {
+        Some(b'@') => ui::paint(line, 36),
+        Some(b'+') => ui::paint(line, 32),
+        Some(b'-') => ui::paint(line, 31),
+        _ => line.to_owned(),
     }
 }
 
