@@ -58,6 +58,9 @@ pub(super) fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
     if let Some((path, text, problems)) = invalid(&error) {
         ui::problems(path, &masked(text), problems);
         ui::error(&format!("{path} does not load"));
+        if error.is::<Unloadable>() {
+            ui::hint("`torod config edit` opens it in an editor");
+        }
         return ExitCode::from(Exit::Config as u8);
     }
     ui::error(&error.to_string());

@@ -48,8 +48,7 @@ pub(super) fn run(mut how: How, file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let revision = Revision::of(&before).to_string();
     how.if_revision.get_or_insert(revision);
     let outcome = report::edit(file, &how, Input::Text(after));
-    let is_lost = outcome.as_ref().is_ok_and(|it| !it.is_written && !how.dry_run);
-    if is_lost || outcome.is_err() {
+    if !outcome.as_ref().is_ok_and(|it| it.is_written) {
         let kept = directory.keep().join(file.name());
         ui::say(&format!("\nyour text is kept: {}", kept.display()));
     }
@@ -72,7 +71,10 @@ fn again(
         return Ok(false);
     }
     ui::problems(file.name(), &masked(text), problems);
-    Ok(cliclack::confirm("This does not load. Edit it again?").initial_value(true).interact()?)
+    match cliclack::confirm("This does not load. Edit it again?").initial_value(true).interact() {
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(false),
+        answer => Ok(answer?),
+    }
 }
 
 /// The editor may come with arguments, so a shell starts it, as git does.

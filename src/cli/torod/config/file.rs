@@ -35,6 +35,10 @@ impl ConfigFile {
     /// The text on disk.
     pub(in crate::cli) fn read(&self) -> anyhow::Result<String> {
         let path = self.path().display();
+        anyhow::ensure!(
+            self.path().symlink_metadata().is_ok(),
+            "there is no `{path}`; `torod config` on a terminal makes the first one"
+        );
         let bytes =
             file::read(self.path(), MAX_BYTES).with_context(|| format!("cannot read `{path}`"))?;
         String::from_utf8(bytes).with_context(|| format!("`{path}` is not UTF-8"))

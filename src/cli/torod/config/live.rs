@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(in crate::cli) enum Told {
     /// None runs with this file, or nothing was written.
     Nobody,
-    /// The text is live as this generation.
-    Live(u64),
+    /// The text is live as this generation; keys that wait for a restart.
+    Live(u64, Vec<String>),
     /// It has the text and keeps to the last good one.
     Refused(Vec<Problem>),
 }
@@ -34,7 +34,12 @@ impl Told {
     pub(super) fn say(&self) {
         match self {
             Self::Nobody => {}
-            Self::Live(generation) => ui::say(&format!("live as generation {generation}")),
+            Self::Live(generation, waiting) => {
+                ui::say(&format!("live as generation {generation}"));
+                if !waiting.is_empty() {
+                    ui::say(&format!("waits for a restart: {}", waiting.join(", ")));
+                }
+            }
             Self::Refused(problems) => {
                 ui::say("the running torod keeps to the last good config:");
                 for it in problems {
@@ -53,17 +58,22 @@ pub(in crate::cli) fn line(it: &Problem) -> String {
 pub(in crate::cli) fn tell(file: &ConfigFile, after: Revision) -> anyhow::Result<Told> {
     let after = after.to_string();
     let socket = file.paths.control_socket();
+    let status = || client::get::<ConfigStatus>(&socket, "/admin/api/config/status");
     let telling = async {
-        let status: ConfigStatus = client::get(&socket, "/admin/api/config/status").await?;
-        if !is_same_file(file, &status) {
+        let mut now = status().await?;
+        if !is_same_file(file, &now) {
             return Ok(Told::Nobody);
         }
-        if status.revision == after {
-            return Ok(Told::Live(status.generation));
+        if now.revision != after {
+            let path = "/admin/api/config/reload";
+            let it: Reloaded = client::post(&socket, path, &json!({})).await?;
+            // Another edit may be live by now; then this one was, for a moment.
+            if !it.applied {
+                return Ok(Told::Refused(it.problems));
+            }
+            now = status().await?;
         }
-        let it: Reloaded = client::post(&socket, "/admin/api/config/reload", &json!({})).await?;
-        // Another edit may be live by now; then this one was, for a moment.
-        Ok(if it.applied { Told::Live(it.generation) } else { Told::Refused(it.problems) })
+        Ok(Told::Live(now.generation, now.restart_required))
     };
     let answer: Result<Result<_, ClientError>, _> =
         runtime()?.block_on(async { tokio::time::timeout(PATIENCE, telling).await });

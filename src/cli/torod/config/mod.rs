@@ -25,15 +25,21 @@ use crate::{
 };
 use file::ConfigFile;
 
-/// On a terminal without a command: a wizard, which shows all that it would change before it writes
-/// anything.
-///
-/// Exit codes: 0 done, 1 failed, 2 bad usage, 3 the new text would not load (the file is as it
-/// was), 4 no torod answers.
-///
-/// Where somebody else writes the file (`managed = true`, or it is read-only), an edit prints its
-/// patch on stdout, writes nothing, and exits 1.
+const AFTER: &str = "\
+On a terminal without a command: a wizard, which shows all that it would change
+before it writes anything.
+
+Comments, order and spacing of the file stay as they are outside of an edit.
+Nothing is written that would not load. A running torod is told of each edit.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 3 the new text would not load and the
+file is as it was, 4 no torod answers.
+
+Where somebody else writes the file (`managed = true`, or it is read-only), an
+edit prints its patch on stdout, writes nothing and exits 1.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -62,7 +68,7 @@ enum Command {
     Check(check::Args),
     /// Format white space, and nothing else
     Fmt(fmt::Args),
-    /// Show what the file would change in the running torod, or since an earlier text
+    /// Show what a reload would change, or what changed since a revision
     Diff(past::Diff),
     /// Wait until the running torod has the file
     Wait(live::Args),

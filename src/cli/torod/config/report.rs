@@ -121,10 +121,10 @@ fn print_json(
         "changes": edited.words,
         "patch": how.secrets.patch(file.name(), old, &edited.text),
         "problems": edited.problems,
-        "restart_required": edited.restart_required,
     });
-    if let Told::Live(generation) = told {
+    if let Told::Live(generation, waiting) = told {
         object["generation"] = (*generation).into();
+        object["restart_required"] = waiting.clone().into();
     }
     for (key, value) in more {
         object[key] = value.clone();
@@ -142,9 +142,6 @@ fn print_text(file: &ConfigFile, how: &How, old: &str, edited: &Edited, told: &T
     ui::problems(file.name(), &masked(&edited.text), &fresh(file, old, &edited.problems));
     let prefix = if how.dry_run { "not written: " } else { "" };
     ui::say(&format!("{prefix}{}", edited.words));
-    if !edited.restart_required.is_empty() {
-        ui::say(&format!("waits for a restart: {}", edited.restart_required.join(", ")));
-    }
     told.say();
 }
 

@@ -63,7 +63,10 @@ impl Terminal {
         self.listen_for_signals(false)?;
         match &ended {
             Some(Ok(it)) => spinner.stop(done(it)),
-            Some(Err(why)) => spinner.error(format!("{title}: {why}")),
+            Some(Err(why)) => {
+                spinner.error(title);
+                cliclack::log::remark(cliclack::termwrap(&why.to_string(), 6))?;
+            }
             None => spinner.cancel(title),
         }
         ended.ok_or_else(|| io::ErrorKind::Interrupted.into())
@@ -105,7 +108,7 @@ pub(super) fn text(
     let check = move |it: &String| check(it.trim());
     let mut input = cliclack::input(prompt).validate(check);
     if let Some(default) = default {
-        input = input.default_input(default);
+        input = input.placeholder(default).default_input(default);
     }
     Ok(input.interact::<String>()?.trim().to_owned())
 }

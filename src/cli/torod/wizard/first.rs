@@ -1,5 +1,8 @@
 //! The first file: what a new torod needs to be told.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use cliclack::log;
 use serde_json::{Map, json};
 
@@ -32,6 +35,7 @@ pub(super) enum Then {
 }
 
 pub(super) fn run(file: ConfigFile, then: Then) -> anyhow::Result<End> {
+    is_writable(file.path())?;
     let key = NewKey::make()?;
     let path = file.path().display().to_string();
     let mut session = Session::new(file, template::first_file(&key.id, &key.hash()))?;
@@ -54,6 +58,13 @@ pub(super) fn run(file: ConfigFile, then: Then) -> anyhow::Result<End> {
     }
     choose_default(&mut session, &added)?;
     save::first(&mut session, then)
+}
+
+/// It is said before the questions that the answers cannot be kept.
+fn is_writable(path: &Path) -> anyhow::Result<()> {
+    let directory = path.ancestors().skip(1).find(|it| it.exists()).unwrap_or(path);
+    rustix::fs::access(directory, rustix::fs::Access::WRITE_OK)
+        .with_context(|| format!("cannot write in `{}`", directory.display()))
 }
 
 /// What becomes of servers on this machine.

@@ -37,7 +37,7 @@ pub(super) fn add(session: &mut Session, none: &str) -> anyhow::Result<Option<St
             values.insert("api_key".to_owned(), text.into());
         }
         let is_taken = session.take(vec![Edit::Add { kind: Kind::Provider, values }])?;
-        match kept(session, &name, is_taken)? {
+        match kept(session, &name, is_taken, "Leave it out")? {
             Kept::Yes => return Ok(Some(name)),
             Kept::No => {
                 session.pending = before;
@@ -58,7 +58,7 @@ enum Kept {
 }
 
 /// Tries what was entered, as often as wanted.
-fn kept(session: &mut Session, name: &str, is_taken: bool) -> anyhow::Result<Kept> {
+fn kept(session: &mut Session, name: &str, is_taken: bool, skip: &str) -> anyhow::Result<Kept> {
     #[derive(Clone, PartialEq, Eq)]
     enum Next {
         Change,
@@ -75,7 +75,7 @@ fn kept(session: &mut Session, name: &str, is_taken: bool) -> anyhow::Result<Kep
             items.push((Next::Again, "Try again", ""));
             items.push((Next::Keep, "Keep it all the same", "it is asked again when torod runs"));
         }
-        items.push((Next::Skip, "Leave it out", ""));
+        items.push((Next::Skip, skip, ""));
         match ask::choose("What now?", &items)? {
             Next::Change => return Ok(Kept::Change),
             Next::Keep => return Ok(Kept::Yes),
@@ -92,8 +92,12 @@ fn pick(session: &Session, none: &str) -> anyhow::Result<Option<&'static Preset>
     let (ready, others): (Vec<_>, Vec<_>) = known.partition(is_ready);
     let mut items = vec![(None, none.to_owned(), String::new())];
     for it in ready {
-        let hint = format!("`{}` is set", it.api_key_env.as_deref().unwrap_or_default());
-        items.push((Some(it.name.as_str()), label(it), hint));
+        let label = format!(
+            "{}, with the key of `{}`",
+            label(it),
+            it.api_key_env.as_deref().unwrap_or_default()
+        );
+        items.push((Some(it.name.as_str()), label, String::new()));
     }
     items.extend(others.into_iter().map(|it| (Some(it.name.as_str()), label(it), hint(it))));
     let picked = ask::search("Add a provider (type to search)", &items)?;
@@ -129,13 +133,16 @@ fn variable<'p>(path: &Path, preset: &'p Preset) -> Option<&'p str> {
 
 /// The preset's name, or one of one's own where that is taken or says nothing.
 fn name(session: &Session, preset: &Preset) -> anyhow::Result<String> {
-    let taken: Vec<String> =
-        session.pending.config.providers.iter().map(|it| it.name.to_string()).collect();
-    if !preset.generic && !taken.contains(&preset.name) {
+    if !preset.generic && session.provider(&preset.name).is_none() {
         return Ok(preset.name.clone());
     }
+    free_name(session)
+}
+
+fn free_name(session: &Session) -> anyhow::Result<String> {
+    let providers = session.pending.config.providers.clone();
     let check = move |it: &str| {
-        if taken.iter().any(|name| name == it) {
+        if providers.iter().any(|known| *known.name == *it) {
             Err(format!("there is a provider `{it}` already"))
         } else if it.contains('/') || it.chars().any(char::is_whitespace) {
             Err("a name has no spaces and no `/`".to_owned())
@@ -202,7 +209,7 @@ fn credential_text(session: &Session, preset: &Preset) -> anyhow::Result<Option<
     if needs_none {
         items.push(nothing.clone());
     }
-    let enter = "it goes into the file, which only you can read";
+    let enter = "it goes into the file itself";
     items.push((Way::Enter, "Enter the key".to_owned(), enter));
     let label = "Name another environment variable".to_owned();
     items.push((Way::Variable, label, "`${env:NAME}` goes into the file"));
@@ -286,10 +293,7 @@ pub(super) fn change(session: &mut Session, name: &str) -> anyhow::Result<()> {
             Action::Credential => change_credential(session, &provider)?,
             Action::BaseUrl => return change_base_url(session, &provider),
             Action::Rename => {
-                let to = self::name(
-                    session,
-                    preset::preset("openai-compatible").unwrap_or(provider.preset),
-                )?;
+                let to = free_name(session)?;
                 let edit =
                     Edit::Rename { kind: Kind::Provider, name: name.clone(), to: to.clone() };
                 if session.take(vec![edit])? {
@@ -326,16 +330,18 @@ fn changed(name: &str, key: &str, value: Option<String>) -> Edit {
 fn change_base_url(session: &mut Session, provider: &Provider) -> anyhow::Result<()> {
     let name = &*provider.name;
     let before = provider.base_url.as_ref().map(Url::as_str);
-    let (had_one, undo) = (has_credential(session, name), session.pending.clone());
+    let undo = session.pending.clone();
     loop {
         let url = ask::text("Its base URL", before, is_url)?;
-        let mut is_taken = session.take(vec![changed(name, "base_url", Some(url))])?;
-        if is_taken && had_one && !has_credential(session, name) {
-            log::warning("The key was for the old address, so it is taken out.")?;
-            let edits = change_credential(session, provider)?;
-            is_taken = session.take(edits)?;
+        let mut edits = vec![changed(name, "base_url", Some(url))];
+        let text = &session.pending.text;
+        let moved = edit::apply(text, &edits).unwrap_or_default();
+        if has_credential(text, name) && !has_credential(&moved, name) {
+            log::warning("Its key was for the old address, which this one does not get.")?;
+            edits.extend(change_credential(session, provider)?);
         }
-        let kept = kept(session, name, is_taken)?;
+        let is_taken = session.take(edits)?;
+        let kept = kept(session, name, is_taken, "Leave it as it was")?;
         if matches!(kept, Kept::Yes) {
             return Ok(());
         }
@@ -346,7 +352,7 @@ fn change_base_url(session: &mut Session, provider: &Provider) -> anyhow::Result
     }
 }
 
-fn has_credential(session: &Session, name: &str) -> bool {
-    let value = edit::value(&session.pending.text, &format!("providers.\"{name}\".api_key"));
+fn has_credential(text: &str, name: &str) -> bool {
+    let value = edit::value(text, &format!("providers.\"{name}\".api_key"));
     value.is_ok_and(|it| it.is_some())
 }

@@ -134,13 +134,16 @@ impl Session {
     }
 }
 
+/// A line of a diff in its colour, broken where the terminal ends.
 fn painted(line: &str) -> String {
-    match line.as_bytes().first() {
-        Some(b'@') => ui::paint(line, 36),
-        Some(b'+') => ui::paint(line, 32),
-        Some(b'-') => ui::paint(line, 31),
-        _ => line.to_owned(),
-    }
+    let colour = match line.as_bytes().first() {
+        Some(b'@') => 36,
+        Some(b'+') => 32,
+        Some(b'-') => 31,
+        _ => return cliclack::termwrap(line, 4),
+    };
+    let lines = cliclack::termwrap(line, 4);
+    lines.lines().map(|it| ui::paint(it, colour)).collect::<Vec<_>>().join("\n")
 }
 
 /// As many names as one looks at.
