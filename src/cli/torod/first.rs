@@ -48,8 +48,13 @@ pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<bool> {
     if std::io::stderr().is_terminal() {
         ui::say(&format!("\nYour admin key, shown only now: {}", key.text));
     }
-    ui::say(&format!(
-        "\nTry it:\n\n  curl http://127.0.0.1:8080/v1/chat/completions \\\n    -H \"Authorization: Bearer {shown}\" \\\n    -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"echo/hello\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
-    ));
+    try_it("http://127.0.0.1:8080", &shown);
     Ok(true)
+}
+
+/// The first request to a new torod.
+pub(super) fn try_it(url: &str, key: &str) {
+    ui::say(&format!(
+        "\nTry it:\n\n  curl {url}/v1/chat/completions \\\n    -H \"Authorization: Bearer {key}\" \\\n    -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"echo/hello\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
+    ));
 }

@@ -5,7 +5,10 @@ use std::{convert::Infallible, time::Duration};
 use cliclack::log;
 
 use super::{
-    super::config::live::{is_same_file, line, until},
+    super::{
+        config::live::{is_same_file, line, until},
+        first::try_it,
+    },
     End, ask,
     first::Then,
     session::Session,
@@ -15,7 +18,7 @@ use crate::{
     app::edit::{EditFailure, Guard, Input},
     cli::ui,
     config::{
-        Revision,
+        Address, Revision,
         edit::{Edit, apply},
     },
 };
@@ -37,12 +40,26 @@ pub(super) fn first(session: &mut Session, then: Then) -> anyhow::Result<End> {
     session.file.create(&session.pending.text)?;
     log::success(format!("Wrote {path}"))?;
     show_keys(session)?;
-    if then == Then::Serves {
-        cliclack::outro("torod starts now.")?;
-    } else {
-        cliclack::outro("`torod serve` starts it.")?;
+    cliclack::outro(match then {
+        Then::Serves => "torod starts now.",
+        Then::Ends => "`torod serve` starts it.",
+    })?;
+    if let Some(url) = session.pending.config.listen.iter().find_map(reached_by) {
+        try_it(&url, "$TOROD_KEY");
     }
     Ok(End::Written)
+}
+
+/// How a program on this machine comes to an address.
+fn reached_by(address: &Address) -> Option<String> {
+    let Address::Tcp(address) = address else { return None };
+    let port = address.port();
+    Some(if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{port}")
+    } else {
+        format!("http://{address}")
+    })
+    .filter(|_| port != 0)
 }
 
 /// Keys are shown once, and only when the file knows them. They stand alone on their lines, to be
