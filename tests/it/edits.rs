@@ -17,10 +17,14 @@ use tokenrouter::{
     },
 };
 
-/// A config with an echo, and the key of the world.
+/// A config with an echo, and the key of the world at its end.
 pub const BASE: &str = r#"listen_addr = "127.0.0.1:0"
 auto_detect_local_servers = false
 default_provider = "echo"
+
+[[providers]]
+name = "echo"
+provider_type = "echo"
 
 # The one who tests.
 [[incoming_tokens]]
@@ -28,10 +32,6 @@ id = "tester"
 name = "Tester"
 role = "admin"
 key = "sk-test"
-
-[[providers]]
-name = "echo"
-provider_type = "echo"
 "#;
 
 pub fn change(input: Input) -> Change {
