@@ -12,7 +12,7 @@ use tokio::{
 use super::App;
 use crate::{
     catalog::{Lists, ModelList, Provider, preset},
-    config::Address,
+    config::{Address, Config},
     store::lists,
     upstream::{detect, models},
 };
@@ -130,7 +130,8 @@ pub async fn keep_found(app: Arc<App>) {
         let config = Arc::clone(&app.live.snapshot().config);
         let docker_host = if config.docker_no_auth { detect::docker_host().await } else { None };
         let mut found = Vec::new();
-        if config.detect_local {
+        // What is found on this machine could not be asked anything.
+        if config.detect_local && !config.public_only {
             found = detect::detect(&app.upstream, &own_addresses(&app)).await;
         }
         if config.enable_public_free {
@@ -147,9 +148,10 @@ pub async fn keep_found(app: Arc<App>) {
                 _ = tick.tick() => break,
                 _ = changed.changed() => {
                     let now = &app.live.snapshot().config;
-                    if (now.detect_local, now.enable_public_free, now.docker_no_auth)
-                        != (config.detect_local, config.enable_public_free, config.docker_no_auth)
-                    {
+                    let of = |it: &Config| {
+                        [it.detect_local, it.public_only, it.enable_public_free, it.docker_no_auth]
+                    };
+                    if of(now) != of(&config) {
                         break;
                     }
                 }

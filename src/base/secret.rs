@@ -38,7 +38,9 @@ impl JsonSchema for Secret {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
+        let mut schema = String::json_schema(generator);
+        schema.insert("writeOnly".to_owned(), true.into());
+        schema
     }
 }
 

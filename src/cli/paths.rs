@@ -13,17 +13,24 @@ pub(super) struct Paths {
     pub(super) cache_dir: PathBuf,
 }
 
+impl Paths {
+    /// Where a running torod listens to its own user.
+    pub(super) fn control_socket(&self) -> PathBuf {
+        self.state_dir.join("control.sock")
+    }
+}
+
 /// What the command line may say of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct PathArgs {
     /// The config file [default: `$XDG_CONFIG_HOME/tokenrouter/torod.toml`]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Files")]
     config: Option<PathBuf>,
     /// Where torod keeps what it learned [default: `$XDG_STATE_HOME/tokenrouter`]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Files")]
     state_dir: Option<PathBuf>,
     /// Where torod keeps what may be deleted [default: `$XDG_CACHE_HOME/tokenrouter`]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Files")]
     cache_dir: Option<PathBuf>,
 }
 

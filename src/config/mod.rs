@@ -21,6 +21,7 @@
 pub mod changes;
 mod document;
 pub mod edit;
+pub mod mask;
 pub mod problem;
 mod resolve;
 pub mod schema;
@@ -106,6 +107,8 @@ pub struct Config {
     pub detect_local: bool,
     pub enable_public_free: bool,
     pub managed: bool,
+    /// Providers on this machine and in private networks are not connected to.
+    pub public_only: bool,
     /// Expired keys are removed from the file.
     pub remove_expired: bool,
     /// So many earlier texts are kept.

@@ -117,6 +117,14 @@ impl<'a> Problems<'a> {
 }
 
 impl Problem {
+    /// Line and column anew, after the span was moved into another text.
+    pub(super) fn settle(&mut self, text: &str) {
+        (self.line, self.column) = position(text, self.span.start);
+        if self.line == 1 && text.starts_with('\u{feff}') {
+            self.column = self.column.saturating_sub(1).max(1);
+        }
+    }
+
     pub(super) fn help(&mut self, text: impl Into<String>) {
         self.help = Some(text.into());
     }
@@ -135,7 +143,7 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// The known word that a person most likely meant.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = word.chars().count().div_ceil(3).max(1);
     known
         .into_iter()

@@ -75,8 +75,9 @@ pub struct File {
     /// any name, once torod listens on more than loopback.
     #[schemars(extend("x-public" = true))]
     pub allowed_hosts: Vec<String>,
-    /// Where torod may connect to: `any`, or `public` addresses only.
-    #[schemars(extend("x-later" = "refuse"))]
+    /// Where torod may connect to: `any`, or `public` addresses only. Link-local addresses and
+    /// the metadata services of clouds are refused in any case.
+    #[schemars(extend("default" = "any"))]
     pub egress: Option<Egress>,
     /// How long running requests may take to finish after a signal to stop, in seconds.
     #[schemars(range(min = 0, max = 86400), extend("default" = 30))]

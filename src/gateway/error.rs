@@ -84,6 +84,9 @@ pub(super) fn upstream(provider: &str, error: &UpstreamError) -> Refusal {
             "has a credential that cannot be read; see `torod check`",
         ),
         UpstreamError::Connect(_) => (502, "upstream_unreachable", "cannot be reached"),
+        UpstreamError::Refused(_) => {
+            (502, "egress_refused", "has an address that torod does not connect to")
+        }
         UpstreamError::Silent(_) => (504, "upstream_timeout", "did not answer in time"),
         UpstreamError::Broke(_) => (502, "upstream_broke", "broke off before it answered"),
         UpstreamError::Request(_) => (502, "upstream_unreachable", "cannot be asked this way"),

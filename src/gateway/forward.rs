@@ -123,17 +123,9 @@ fn path_for<'a>(request: Request<'a>, model: &str) -> std::borrow::Cow<'a, str> 
     if request.endpoint.model_at == ModelAt::Path {
         let version = request.path[1..].split('/').next().unwrap_or("v1beta");
         let action = request.path.rsplit(':').next().unwrap_or_default();
-        let model = percent_encoding::utf8_percent_encode(model, &ESCAPED);
+        let model = request::escaped(model);
         return format!("/{version}/models/{model}:{action}").into();
     }
     let own = request.path.strip_prefix("/v1").unwrap_or(request.path);
     if request.endpoint.path.is_empty() { own.into() } else { request.endpoint.path.into() }
 }
-
-/// Everything that could mean something in a path.
-const ESCAPED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'@');

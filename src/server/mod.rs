@@ -99,6 +99,7 @@ impl Daemon {
         }
         let upstream =
             Upstream::new(config.limits.connect_timeout_seconds).map_err(StartError::Upstream)?;
+        upstream.limit_reach(config.public_only);
         let (reloads, asked) = watch::reloads();
         let tasks = Tasks::new();
         let parts = app::Parts { live, upstream, tasks, reloads, cache_dir: options.cache_dir };
@@ -208,8 +209,9 @@ fn open_control(
 async fn follow_limits(app: Arc<App>) {
     let mut changed = app.live.subscribe();
     loop {
-        let seconds = app.live.snapshot().config.limits.connect_timeout_seconds;
-        app.upstream.limit_connecting(seconds);
+        let config = Arc::clone(&app.live.snapshot().config);
+        app.upstream.limit_connecting(config.limits.connect_timeout_seconds);
+        app.upstream.limit_reach(config.public_only);
         app.upstream.sweep();
         if let Ok(Err(_)) = tokio::time::timeout(SWEEP, changed.changed()).await {
             return;

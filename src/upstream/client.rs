@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -29,7 +29,7 @@ use tower_service::Service as _;
 
 use super::{
     Reply, ReplyBody, UpstreamError,
-    connect::Connector,
+    connect::{self, Connector},
     connection::{Connection, Http1Body},
     pool::{Origin, Pool},
 };
@@ -76,46 +76,49 @@ impl Body for Pieces {
 /// is asked for the first time over TLS may speak HTTP/2, which hyper's client finds out; it keeps
 /// those that do.
 #[derive(Debug, Clone)]
-pub struct Upstream(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    pool: Arc<Pool>,
-    connector: Connector,
-    any: Client<Connector, Pieces>,
-    /// Authorities that answered in HTTP/1.1 over TLS.
-    plain_tls: Mutex<HashSet<Box<str>>>,
+pub struct Upstream {
+    /// A connection that was opened to a private address must not serve once only public ones
+    /// may, so each has a pool of its own.
+    anywhere: Arc<Ways>,
+    public: Arc<Ways>,
+    public_only: Arc<AtomicBool>,
     connect_seconds: Arc<AtomicU64>,
 }
 
 impl Upstream {
     pub fn new(connect_seconds: u64) -> io::Result<Self> {
         let connect_seconds = Arc::new(AtomicU64::new(connect_seconds));
-        let [connector, both] = Connector::pair(&connect_seconds)?;
-        let any = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(1))
-            .pool_max_idle_per_host(256)
-            .timer(TokioTimer::new())
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .build(both);
-        Ok(Self(Arc::new(Shared {
-            pool: Arc::default(),
-            connector,
-            any,
-            plain_tls: Mutex::default(),
-            connect_seconds,
-        })))
+        let tls = connect::tls()?;
+        let ways = |public_only| {
+            let [connector, both] =
+                [false, true].map(|any| Connector::new(&tls, any, &connect_seconds, public_only));
+            let any = Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(Duration::from_mins(1))
+                .pool_max_idle_per_host(256)
+                .timer(TokioTimer::new())
+                .http2_keep_alive_interval(Duration::from_secs(20))
+                .build(both);
+            Arc::new(Ways { pool: Arc::default(), connector, any, plain_tls: Mutex::default() })
+        };
+        let (anywhere, public) = (ways(false), ways(true));
+        Ok(Self { anywhere, public, public_only: Arc::default(), connect_seconds })
     }
 
     /// For connections opened from now on.
     pub fn limit_connecting(&self, seconds: u64) {
-        self.0.connect_seconds.store(seconds, Ordering::Relaxed);
+        self.connect_seconds.store(seconds, Ordering::Relaxed);
     }
 
     /// Closes idle connections whose time is over.
     pub fn sweep(&self) {
-        self.0.pool.sweep();
+        self.anywhere.pool.sweep();
+        self.public.pool.sweep();
+    }
+
+    /// Whether requests from now on go to public addresses only.
+    pub fn limit_reach(&self, public_only: bool) {
+        self.public_only.store(public_only, Ordering::Relaxed);
     }
 
     /// Sends a request and waits for the head of the reply, at most `first_byte`.
@@ -124,33 +127,44 @@ impl Upstream {
         request: Request<Pieces>,
         first_byte: Duration,
     ) -> Result<Reply, UpstreamError> {
+        let public_only = self.public_only.load(Ordering::Relaxed);
+        let ways = if public_only { &self.public } else { &self.anywhere };
         let silent = |_| UpstreamError::Silent(first_byte.as_secs());
         let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
         let authority = request.uri().authority().map_or("", Authority::as_str);
-        if !is_tls || self.is_plain_tls(authority) {
-            return timeout(first_byte, self.0.http1(request, is_tls)).await.map_err(silent)?;
+        if !is_tls || ways.is_plain_tls(authority) {
+            return timeout(first_byte, ways.http1(request, is_tls)).await.map_err(silent)?;
         }
         // Boxed: hyper's way is rarely gone and needs much room.
-        Box::pin(timeout(first_byte, self.any(request))).await.map_err(silent)?
+        Box::pin(timeout(first_byte, ways.any(request))).await.map_err(silent)?
     }
+}
 
+/// The ways to providers within one reach.
+#[derive(Debug)]
+struct Ways {
+    pool: Arc<Pool>,
+    connector: Connector,
+    any: Client<Connector, Pieces>,
+    /// Authorities that answered in HTTP/1.1 over TLS.
+    plain_tls: Mutex<HashSet<Box<str>>>,
+}
+
+impl Ways {
     fn is_plain_tls(&self, authority: &str) -> bool {
-        self.0.plain_tls.lock().unwrap_or_else(PoisonError::into_inner).contains(authority)
+        self.plain_tls.lock().unwrap_or_else(PoisonError::into_inner).contains(authority)
     }
 
     async fn any(&self, request: Request<Pieces>) -> Result<Reply, UpstreamError> {
         let authority: Box<str> = request.uri().authority().map_or("", Authority::as_str).into();
-        let response = self.0.any.request(request).await?;
+        let response = self.any.request(request).await?;
         if response.version() == Version::HTTP_11 {
-            let mut known = self.0.plain_tls.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(authority);
+            self.plain_tls.lock().unwrap_or_else(PoisonError::into_inner).insert(authority);
         }
         let (head, body) = response.into_parts();
         Ok(Reply { status: head.status, headers: head.headers, body: ReplyBody::Hyper(body) })
     }
-}
 
-impl Shared {
     async fn http1(&self, request: Request<Pieces>, is_tls: bool) -> Result<Reply, UpstreamError> {
         let authority = request.uri().authority().map_or("", Authority::as_str);
         let mut connection = if let Some(kept) = self.pool.take(is_tls, authority) {
@@ -158,7 +172,7 @@ impl Shared {
         } else {
             let origin = Origin { is_tls, authority: authority.into() };
             let io = self.connector.clone().call(request.uri().clone()).await;
-            Box::new(Connection::new(io.map_err(UpstreamError::Connect)?, origin))
+            Box::new(Connection::new(io.map_err(UpstreamError::unopened)?, origin))
         };
         let broke = |it: io::Error| UpstreamError::Broke(it.into());
         let head = connection.exchange(request).await.map_err(broke)?;

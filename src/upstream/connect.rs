@@ -15,46 +15,58 @@ use std::{
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::GaiResolver},
+    rt::TokioIo,
+};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+
+use super::egress::{self, Resolver};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Opens connections to providers.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<HttpConnector<Resolver>>,
     limit_seconds: Arc<AtomicU64>,
+    public_only: bool,
 }
 
-impl Connector {
-    /// One that offers HTTP/1.1 only, and one that offers HTTP/2 too.
-    pub(super) fn pair(limit_seconds: &Arc<AtomicU64>) -> io::Result<[Self; 2]> {
-        let tls = tls()?;
-        Ok([false, true].map(|any| Self::new(tls.clone(), any, Arc::clone(limit_seconds))))
-    }
+/// No connection in time.
+#[derive(Debug, thiserror::Error)]
+#[error("not connected within {0} s")]
+pub struct TooSlow(u64);
 
-    fn new(tls: ClientConfig, any_version: bool, limit_seconds: Arc<AtomicU64>) -> Self {
-        let mut tcp = HttpConnector::new();
+impl Connector {
+    /// `any_version`: HTTP/2 is offered beside HTTP/1.1.
+    pub(super) fn new(
+        tls: &ClientConfig,
+        any_version: bool,
+        limit_seconds: &Arc<AtomicU64>,
+        public_only: bool,
+    ) -> Self {
+        let resolver = Resolver { inner: GaiResolver::new(), public_only };
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // A provider that stops reading must not keep a large body in memory.
         tcp.set_tcp_user_timeout(Some(Duration::from_mins(1)));
         tcp.set_keepalive(Some(Duration::from_mins(1)));
-        let inner = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let inner = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let inner = if any_version {
             inner.enable_all_versions().wrap_connector(tcp)
         } else {
             inner.enable_http1().wrap_connector(tcp)
         };
-        Self { inner, limit_seconds }
+        Self { inner, limit_seconds: Arc::clone(limit_seconds), public_only }
     }
 }
 
 /// The machine's own roots, so that a company's authority is trusted; without any, the embedded
 /// ones.
-fn tls() -> io::Result<ClientConfig> {
+pub(super) fn tls() -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -77,12 +89,18 @@ impl tower_service::Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        // Nobody looks up a host that is an address, so the resolver does not see it.
+        if let Some(address) = uri.host().and_then(egress::literal)
+            && let Err(refused) = egress::check(address, self.public_only)
+        {
+            return Box::pin(std::future::ready(Err(refused.into())));
+        }
         let limit = Duration::from_secs(self.limit_seconds.load(Ordering::Relaxed));
         let opening = self.inner.call(uri);
         Box::pin(async move {
             match tokio::time::timeout(limit, opening).await {
                 Ok(opened) => opened,
-                Err(_) => Err(format!("not connected within {} s", limit.as_secs()).into()),
+                Err(_) => Err(TooSlow(limit.as_secs()).into()),
             }
         })
     }

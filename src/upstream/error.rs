@@ -1,10 +1,20 @@
 //! Why a provider gave no answer. Nothing here knows a URL, so nothing can print one.
 
+use http::StatusCode;
+
+use super::{
+    connect::TooSlow,
+    egress::{NoName, Refused},
+};
+
 /// An attempt that ended before the first byte of a reply.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     #[error("the connection failed")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing was connected.
+    #[error(transparent)]
+    Refused(Refused),
     #[error("no answer within {0} s")]
     Silent(u64),
     #[error("the exchange broke")]
@@ -15,10 +25,96 @@ pub enum UpstreamError {
     NoCredential,
 }
 
+/// What went wrong, for those who look after providers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Dns,
+    Connect,
+    Tls,
+    Auth,
+    Path,
+    Quota,
+    Timeout,
+    Egress,
+    Shape,
+    /// It answers that it is not well.
+    Server,
+}
+
+impl Kind {
+    /// Of an answer that is not a success.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            401 | 403 | 407 => Self::Auth,
+            402 | 429 => Self::Quota,
+            408 | 504 => Self::Timeout,
+            300..500 => Self::Path,
+            _ => Self::Server,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Path => "path",
+            Self::Quota => "quota",
+            Self::Timeout => "timeout",
+            Self::Egress => "egress",
+            Self::Shape => "shape",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl UpstreamError {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Connect(cause) => {
+                let causes = || causes(cause.as_ref());
+                if causes().any(|it| it.is::<NoName>()) {
+                    Kind::Dns
+                } else if causes().any(|it| it.is::<TooSlow>()) {
+                    Kind::Timeout
+                } else if causes().any(|it| it.is::<rustls::Error>()) {
+                    Kind::Tls
+                } else {
+                    Kind::Connect
+                }
+            }
+            Self::Refused(_) => Kind::Egress,
+            Self::Silent(_) => Kind::Timeout,
+            Self::Broke(_) => Kind::Connect,
+            Self::Request(_) => Kind::Path,
+            Self::NoCredential => Kind::Auth,
+        }
+    }
+}
+
+impl UpstreamError {
+    /// Of a connection that was not opened.
+    pub(super) fn unopened(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        let refused = causes(&*error).find_map(|it| it.downcast_ref::<Refused>()).copied();
+        refused.map_or_else(|| Self::Connect(error), Self::Refused)
+    }
+}
+
 impl From<hyper_util::client::legacy::Error> for UpstreamError {
     fn from(error: hyper_util::client::legacy::Error) -> Self {
-        if error.is_connect() { Self::Connect(error.into()) } else { Self::Broke(error.into()) }
+        if error.is_connect() { Self::unopened(error.into()) } else { Self::Broke(error.into()) }
     }
+}
+
+type Cause = dyn std::error::Error + 'static;
+
+/// An error, its cause, the cause of that; an `io::Error` hides what it was made of.
+fn causes(error: &Cause) -> impl Iterator<Item = &Cause> {
+    std::iter::successors(Some(error), |it| {
+        let inside = it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        inside.map(|it| it as &Cause).or_else(|| it.source())
+    })
 }
 
 /// An error and its causes on one line.

@@ -5,11 +5,13 @@ pub mod connect;
 mod connection;
 pub mod detect;
 pub mod echo;
+pub mod egress;
 pub mod error;
 pub mod headers;
 mod http1;
 pub mod models;
 mod pool;
+pub mod probe;
 pub mod reply;
 pub mod request;
 

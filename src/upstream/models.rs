@@ -5,7 +5,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 
-use super::{Upstream, UpstreamError, client::Pieces, error::chain, headers, request};
+use super::{
+    Upstream, UpstreamError,
+    client::Pieces,
+    error::{Kind, chain},
+    headers, request,
+};
 use crate::{
     catalog::{Credential, ModelList, Provider, preset::ModelsShape},
     llm::{Protocol, echo},
@@ -26,6 +31,17 @@ pub enum ListError {
     Shape,
     #[error("the list broke off")]
     Broke,
+}
+
+impl ListError {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Upstream(error) => error.kind(),
+            Self::Status(status) => Kind::of_status(*status),
+            Self::Shape => Kind::Shape,
+            Self::Broke => Kind::Connect,
+        }
+    }
 }
 
 /// Asks a provider which models it has.

@@ -94,6 +94,19 @@ fn is_presets_own(base: &Url, provider: &Provider) -> bool {
         .is_some_and(|it| it == *base)
 }
 
+/// Everything that could mean something in a path.
+const ESCAPED: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@');
+
+/// A model's id as one segment of a path.
+pub fn escaped(model: &str) -> percent_encoding::PercentEncode<'_> {
+    percent_encoding::utf8_percent_encode(model, &ESCAPED)
+}
+
 /// Where a provider's model list is.
 pub fn models_url(provider: &Provider) -> Option<String> {
     if let Some(url) = &provider.model_list_url {

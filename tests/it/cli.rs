@@ -52,10 +52,11 @@ api_key = "sk-very-secret-value"
 headers = { "x-team" = "sk-very-secret-header" }
 "#;
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl From<Output> for Said {
@@ -66,7 +67,7 @@ impl From<Output> for Said {
 }
 
 /// The program in an environment with nothing but these variables.
-fn torod_with(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Said {
+pub fn torod_with(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_torod"));
     command.args(words).env_clear().env("HOME", dir).current_dir(dir);
     command.envs(variables.iter().copied()).output().unwrap().into()
@@ -89,7 +90,7 @@ fn check(text: &str, more: &[&str]) -> Said {
     torod(dir.path(), &[&["check", "--config", &path], more].concat())
 }
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: `{text}`"))
 }
 

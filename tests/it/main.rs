@@ -10,6 +10,9 @@
 
 mod chat;
 mod cli;
+mod cli_config;
+mod cli_live;
+mod cli_wizard;
 mod client;
 mod drain;
 mod drain_systemd;
@@ -49,5 +52,6 @@ mod script;
 mod scripted;
 mod secrets;
 mod stream;
+mod terminal;
 mod wire;
 mod world;

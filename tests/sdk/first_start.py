@@ -105,21 +105,33 @@ def check_without_terminal(check, home: pathlib.Path, arguments: list) -> None:
 
 
 def check_on_terminal(check) -> None:
-    """On a terminal the key is shown, once, and lies in no file."""
+    """On a terminal a wizard asks; the key is shown, once, and lies in no file."""
     with check("on a terminal the key is printed once and written nowhere"), fresh_home() as home:
         master, slave = os.openpty()
         process = subprocess.Popen(
             [torod_binary()], env=clean_environment(home), stdin=slave, stdout=slave, stderr=slave
         )
         os.close(slave)
-        output = Output(os.fdopen(master, "rb", buffering=0))
+        output = Output(os.fdopen(os.dup(master), "rb", buffering=0))
         try:
-            output.wait_for("listening on")
-            output.wait_for("curl")
+            # What it proposes is taken. A question about servers found here may or may not come.
+            for question in ["Where should torod listen", "How should it be served"]:
+                output.wait_for(question)
+                os.write(master, b"\r")
+            output.wait_for("What about them|Add a provider")
+            if "What about them" in output.text():
+                os.write(master, b"\r")
+            output.wait_for("Add a provider")
+            os.write(master, b"\r")
+            output.wait_for("Write /")
+            os.write(master, b"\r")
             output.wait_for(KEY)
+            output.wait_for("curl")
+            output.wait_for("listening on")
         finally:
             process.terminate()
             process.wait(timeout=20)
+            os.close(master)
         said = output.finished()
         equal(len(set(re.findall(KEY, said))), 1, f"keys, in\n{said}\nthat is, keys")
         assert not (home / KEY_FILE).exists(), "the key is in a file, too"

@@ -6,19 +6,25 @@ use anyhow::Context as _;
 
 use super::{
     super::{paths::Paths, ui},
+    config::file::ConfigFile,
     key::NewKey,
+    wizard,
 };
 use crate::{base::file, config::template};
 
-/// Does nothing when there is a file.
-pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<()> {
+/// Does nothing when there is a file. On a terminal a wizard asks for what goes into it; whether
+/// torod may start.
+pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<bool> {
     let config = &paths.config;
     match config.symlink_metadata() {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             return Err(error).with_context(|| format!("cannot look at `{}`", config.display()));
         }
+    }
+    if wizard::is_terminal() {
+        return wizard::first_start(ConfigFile { paths: paths.clone() });
     }
     let key = NewKey::make()?;
     let directory = file::directory_of(config);
@@ -42,8 +48,13 @@ pub(super) fn write_if_missing(paths: &Paths) -> anyhow::Result<()> {
     if std::io::stderr().is_terminal() {
         ui::say(&format!("\nYour admin key, shown only now: {}", key.text));
     }
+    try_it("http://127.0.0.1:8080", &shown);
+    Ok(true)
+}
+
+/// The first request to a new torod.
+pub(super) fn try_it(url: &str, key: &str) {
     ui::say(&format!(
-        "\nTry it:\n\n  curl http://127.0.0.1:8080/v1/chat/completions \\\n    -H \"Authorization: Bearer {shown}\" \\\n    -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"echo/hello\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
+        "\nTry it:\n\n  curl {url}/v1/chat/completions \\\n    -H \"Authorization: Bearer {key}\" \\\n    -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"echo/hello\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
     ));
-    Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) struct Args {
     role: Role,
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(super) fn role(text: &str) -> Result<Role, String> {
     serde_json::from_value(text.into()).map_err(|_| "use admin, keymaster or inferrer".to_owned())
 }
 
@@ -31,13 +31,13 @@ const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 
 /// `tr_<id>_<secret>_<crc>`: 10 and 32 characters from the system's random source, and the CRC-32
 /// of all before it in 6 more, so that scanners of leaked secrets can tell one.
-pub(super) struct NewKey {
-    pub(super) id: String,
-    pub(super) text: String,
+pub(in crate::cli) struct NewKey {
+    pub(in crate::cli) id: String,
+    pub(in crate::cli) text: String,
 }
 
 impl NewKey {
-    pub(super) fn make() -> anyhow::Result<Self> {
+    pub(in crate::cli) fn make() -> anyhow::Result<Self> {
         let (id, secret) = (random(10)?, random(32)?);
         let body = format!("tr_{id}_{secret}");
         let mut rest = crc32fast::hash(body.as_bytes());
@@ -50,7 +50,7 @@ impl NewKey {
         Ok(Self { id, text })
     }
 
-    pub(super) fn hash(&self) -> String {
+    pub(in crate::cli) fn hash(&self) -> String {
         format!("sha256:{}", hex(&digest(&self.text)))
     }
 }

@@ -1,17 +1,18 @@
 //! `torod`: one file a command.
 
 mod check;
+mod config;
 mod first;
 mod key;
 mod serve;
 mod status;
+mod wizard;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use super::{exit, paths::PathArgs, ui};
-use crate::config::schema;
 
 /// One OpenAI-compatible address in front of every model provider.
 #[derive(Debug, Parser)]
@@ -32,9 +33,8 @@ enum Command {
     /// Make keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Look at the config
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    /// Change the config: a wizard on a terminal, commands for scripts
+    Config(config::Args),
     /// Show what the running torod is doing
     Status(status::Args),
     /// Print the version
@@ -47,12 +47,6 @@ enum KeyCommand {
     New(key::Args),
 }
 
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Print the JSON Schema of the config file
-    Schema,
-}
-
 /// The whole of `torod`.
 pub fn torod() -> ExitCode {
     let Torod { paths, command } = Torod::parse();
@@ -60,10 +54,7 @@ pub fn torod() -> ExitCode {
         Command::Serve(args) => paths.resolve().and_then(|paths| serve::run(&args, paths)),
         Command::Check(args) => paths.resolve().and_then(|paths| check::run(&args, &paths)),
         Command::Key(KeyCommand::New(args)) => key::run(&args),
-        Command::Config(ConfigCommand::Schema) => {
-            ui::line(&format!("{:#}", schema::json_schema()));
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Config(args) => paths.resolve().and_then(|paths| config::run(args, paths)),
         Command::Status(args) => paths.resolve().and_then(|paths| status::run(&args, &paths)),
         Command::Version => {
             ui::line(&format!("torod {}", env!("CARGO_PKG_VERSION")));

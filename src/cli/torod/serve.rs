@@ -23,7 +23,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
-    first::write_if_missing(&paths)?;
+    if !first::write_if_missing(&paths)? {
+        return Ok(ExitCode::FAILURE);
+    }
     // Threads are made before the file is live, so their number is read ahead.
     let Paths { config, state_dir, cache_dir } = paths;
     let (watch, read_only) = (!args.poll_only, args.read_only);

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use serde_json::json;
 
-use super::super::{paths::Paths, ui};
+use super::super::{paths::Paths, runtime, ui};
 use crate::{
     api::{ConfigStatus, Status},
     client,
@@ -19,12 +18,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, paths: &Paths) -> anyhow::Result<ExitCode> {
-    let socket = paths.state_dir.join("control.sock");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?;
-    let (status, config) = runtime.block_on(async {
+    let socket = paths.control_socket();
+    let (status, config) = runtime()?.block_on(async {
         let status: Status = client::get(&socket, "/v1/status").await?;
         let config: ConfigStatus = client::get(&socket, "/admin/api/config/status").await?;
         Ok::<_, client::ClientError>((status, config))

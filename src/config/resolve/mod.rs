@@ -64,6 +64,7 @@ fn settings(document: &Document) -> Config {
         detect_local: file.auto_detect_local_servers.unwrap_or(true),
         enable_public_free: file.auto_enable_public_free_models,
         managed: file.managed,
+        public_only: file.egress == Some(Egress::Public),
         remove_expired: file.auto_remove_expired_tokens,
         history: file.config.history.unwrap_or(20),
         shutdown: Duration::from_secs(file.shutdown_seconds.unwrap_or(30)),
@@ -80,9 +81,6 @@ fn settings(document: &Document) -> Config {
 /// Keys whose feature does not act yet where silence would do harm.
 fn switches(document: &Document, problems: &mut Problems<'_>) {
     let file = &document.file;
-    if file.egress == Some(Egress::Public) {
-        not_yet(document, "egress", problems);
-    }
     if file.pricing.unknown.is_some_and(|it| matches!(it, super::schema::UnknownPrice::Block)) {
         not_yet(document, "pricing.unknown", problems);
     }
