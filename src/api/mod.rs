@@ -1,10 +1,27 @@
 //! JSON of the admin API and of `/v1/status`: types only, shared by the surfaces, `client` and
 //! the tests.
 
+mod config;
+mod keys;
+mod models;
+mod providers;
+mod settings;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use config::{
+    ConfigText, Edits, ErrorBody, ErrorDetail, KeptText, Validated, WholeText, Written,
+};
+pub use keys::{KeyCreated, KeyRow};
+pub use models::{ModelCatalog, ModelRow, Version};
+pub use providers::{
+    CredentialRow, PresetRow, ProviderRow, ProviderTest, ProviderWritten, Refreshed, Tested,
+};
+pub use settings::{Network, NetworkChange, Security, TlsChange, TlsSettings};
+
 /// `GET /admin/api/config/status`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigStatus {
     /// How many texts or secrets went live so far.
     pub generation: u64,
@@ -22,7 +39,7 @@ pub struct ConfigStatus {
 }
 
 /// One problem: position and message, never a value of the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     pub severity: String,
     pub code: String,
@@ -30,10 +47,13 @@ pub struct Problem {
     pub column: usize,
     pub message: String,
     pub help: Option<String>,
+    /// The line with a caret below it, values that may be secret as stars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<String>,
 }
 
 /// `POST /admin/api/config/reload`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
     pub generation: u64,
     pub revision: String,
