@@ -57,7 +57,18 @@ impl KeyTable {
     /// orphaned are the same answer.
     pub fn admit(&self, presented: &str, now: Timestamp) -> Option<Arc<Key>> {
         let key = self.by_digest.get(&digest(presented))?;
-        self.lineage(key).all(|it| it.is_some_and(|it| it.is_live(now))).then(|| Arc::clone(key))
+        self.lives(key, now).then(|| Arc::clone(key))
+    }
+
+    /// Whether a key and all its ancestors are live.
+    pub fn lives(&self, key: &Arc<Key>, now: Timestamp) -> bool {
+        self.lineage(key).all(|it| it.is_some_and(|it| it.is_live(now)))
+    }
+
+    /// Whether somebody can administer with a key.
+    pub fn has_live_admin(&self, now: Timestamp) -> bool {
+        let mut admins = self.by_id.values().filter(|it| it.role == Role::Admin);
+        admins.any(|it| it.digest.is_some() && self.lives(it, now))
     }
 
     /// Whether a key and all its ancestors allow a model, under any of the names it goes by.

@@ -3,11 +3,12 @@
 use axum::body::Body;
 use http::{HeaderValue, Response, header};
 
+use super::{answer::ok, disk};
 use crate::{
     api::{ConfigStatus, Problem, Reloaded},
     app::App,
-    config::{self, Severity},
-    door::{Answer, Refusal, Visit, json},
+    config::Severity,
+    door::{Answer, Refusal, Visit},
 };
 
 /// Until there is a page, the way to what there is.
@@ -22,16 +23,20 @@ pub(super) async fn page(_: Visit) -> Answer {
 
 pub(super) async fn status(visit: Visit) -> Answer {
     let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
-    let (_, restart_required, writable) = app.live.disk();
-    json(&ConfigStatus {
+    let (_, restart_required, _) = app.live.disk();
+    let managed = app.live.locked();
+    let status = ConfigStatus {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
         loaded_at: snapshot.loaded_at,
         source: app.live.path().display().to_string(),
-        writable: writable && !snapshot.config.managed,
+        writable: managed.is_none(),
+        managed: managed.map(str::to_owned),
         problems: problems(app),
         restart_required,
-    })
+        overwritten: app.live.overwritten(),
+    };
+    ok(&status, &status.revision)
 }
 
 /// Reads the file again now, and waits for what comes of it.
@@ -40,32 +45,17 @@ pub(super) async fn reload(visit: Visit) -> Answer {
     let ending = || Refusal::new(503, "server_error", "draining", "torod is shutting down");
     app.reloads.reload().await.ok_or_else(ending)?;
     let snapshot = app.live.snapshot();
-    json(&Reloaded {
+    let reloaded = Reloaded {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
         applied: !app.live.disk().0.iter().any(|it| it.severity == Severity::Error),
         problems: problems(app),
-    })
+    };
+    ok(&reloaded, &reloaded.revision)
 }
 
 /// Of the text on disk, then of the listeners. Position and message, never a value.
 fn problems(app: &App) -> Vec<Problem> {
     let (disk, _, _) = app.live.disk();
-    disk.into_iter().chain(app.listeners().problems).map(problem).collect()
-}
-
-fn problem(it: config::Problem) -> Problem {
-    let severity = match it.severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
-    Problem {
-        severity: severity.to_owned(),
-        code: it.code.to_owned(),
-        line: it.line,
-        column: it.column,
-        message: it.message,
-        help: it.help,
-    }
+    disk.into_iter().chain(app.listeners().problems).map(|it| disk::told(&it, None)).collect()
 }

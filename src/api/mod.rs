@@ -32,10 +32,29 @@ pub struct ConfigStatus {
     pub source: String,
     /// torod may write the file.
     pub writable: bool,
+    /// Why it may not.
+    pub managed: Option<String>,
     /// What is wrong with the text on disk, or with applying it.
     pub problems: Vec<Problem>,
     /// Keys whose new value waits for a restart.
     pub restart_required: Vec<String>,
+    /// Edits and saves of this process's life that somebody saved over, the newest first, at most
+    /// 20. They are cleared by a restart; their patches stay in the state directory.
+    pub overwritten: Vec<Overwritten>,
+}
+
+/// An edit that the file no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Overwritten {
+    pub at: jiff::Timestamp,
+    /// Whose it was.
+    pub by: String,
+    /// What it did, in words.
+    pub what: String,
+    /// Where its patch is kept: it may hold secrets, so only its path is told.
+    pub patch_file: Option<String>,
+    pub revision_before: String,
+    pub revision_after: String,
 }
 
 /// One problem: position and message, never a value of the file.

@@ -88,3 +88,16 @@ pub enum EditFailure {
     #[error("cannot write `{}`", .0.display())]
     Io(PathBuf, #[source] std::io::Error),
 }
+
+/// One line an edit: who, from where, what in words, and which texts. Never a value.
+pub(super) fn audit(by: &Author, result: &Result<Edited, EditFailure>) {
+    let Author { who, from } = by;
+    match result {
+        Ok(Edited { before, after, words, generation, .. }) => tracing::info!(
+            target: "audit", who, from, words, %before, %after, generation, "config edited"
+        ),
+        Err(error) => {
+            tracing::info!(target: "audit", who, from, %error, "config edit refused");
+        }
+    }
+}

@@ -8,14 +8,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::{
+    edit::{Change, EditFailure, Edited, audit},
+    editor::{Done, Editor, Known},
+    history::Origin,
     snapshot::{Identity, Learned, Snapshot},
-    source::{Seen, Source},
+    source::{MAX_BYTES, Seen, Source, referred_now},
 };
 use crate::{
     access::KeyTable,
+    api::Overwritten,
     base::file,
     config::{self, Config, Problem, Resolved, Revision, Severity, schema},
 };
@@ -65,34 +69,41 @@ struct Writer {
 /// Everybody holds it, a request loads it once.
 #[derive(Debug)]
 pub struct Live {
+    editor: Editor,
     source: Source,
     current: ArcSwap<Snapshot>,
     changed: watch::Sender<u64>,
-    writer: tokio::sync::Mutex<Writer>,
+    writer: Arc<tokio::sync::Mutex<Writer>>,
     disk: Mutex<Disk>,
 }
 
 impl Live {
     /// The first reload. Unlike all others it fails when the text does not load.
-    pub fn open(path: &Path, learned: Learned) -> Result<Self, OpenError> {
-        let source = Source { path: path.to_owned() };
-        let read = |it| OpenError::Read(path.to_owned(), it);
-        let bytes = file::read(path, 16 * 1024 * 1024).map_err(read)?;
+    pub fn open(editor: Editor, learned: Learned) -> Result<Self, OpenError> {
+        let (source, path) = (editor.source().clone(), editor.path().to_owned());
+        if let Err(error) = editor.open() {
+            tracing::debug!(%error, "what a crash may have left stays");
+        }
+        let read = |it| OpenError::Read(path.clone(), it);
+        let bytes = file::read(&path, MAX_BYTES).map_err(read)?;
         let text = String::from_utf8(bytes).map_err(|_| {
             read(io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8"))
         })?;
         let Resolved { config, problems, watched, secrets } = config::resolve(&text, &source);
         let Some(config) = config else {
-            return Err(OpenError::Invalid { path: path.to_owned(), text, problems });
+            return Err(OpenError::Invalid { path, text, problems });
         };
+        editor.meets(&text);
+        editor.history().keep(text.as_bytes(), Origin::Save, config.history);
         let worker_threads = config.worker_threads;
+        let writable = editor.locked(config.managed).is_none();
         let identity = Identity {
             revision: Revision::of(&text),
             generation: 1,
             loaded_at: jiff::Timestamp::now(),
         };
         let snapshot = build(config, identity, learned);
-        let disk = Disk { problems, restart_required: Vec::new(), writable: is_writable(path) };
+        let disk = Disk { problems, restart_required: Vec::new(), writable };
         let writer = Writer {
             seen: None,
             referred: watched,
@@ -101,10 +112,11 @@ impl Live {
             worker_threads,
         };
         Ok(Self {
+            editor,
             source,
             current: ArcSwap::from_pointee(snapshot),
             changed: watch::channel(1).0,
-            writer: tokio::sync::Mutex::new(writer),
+            writer: Arc::new(tokio::sync::Mutex::new(writer)),
             disk: Mutex::new(disk),
         })
     }
@@ -120,6 +132,21 @@ impl Live {
 
     pub fn path(&self) -> &Path {
         &self.source.path
+    }
+
+    /// Edits the same file without making it live; its history is the file's.
+    pub fn editor(&self) -> &Editor {
+        &self.editor
+    }
+
+    /// Why torod may not write the file.
+    pub fn locked(&self) -> Option<&'static str> {
+        self.editor.locked(self.snapshot().config.managed)
+    }
+
+    /// Edits and saves that the file no longer has, the newest first.
+    pub fn overwritten(&self) -> Vec<Overwritten> {
+        self.editor.overwritten()
     }
 
     /// The directories to watch now.
@@ -139,6 +166,9 @@ impl Live {
             let writer = self.writer.lock().await;
             (writer.seen.clone(), writer.referred.clone())
         };
+        if self.editor.has_late() {
+            return true;
+        }
         let Ok(bytes) = self.source.bytes().await else { return true };
         let now =
             Seen { revision: Revision::of(bytes), referred: self.source.referred(&referred).await };
@@ -148,6 +178,10 @@ impl Live {
     /// Takes the file as it is now. A bad file changes nothing.
     pub async fn reload(&self) -> Reload {
         let mut writer = self.writer.lock().await;
+        if self.editor.has_late() {
+            let editor = self.editor.clone();
+            let _ = tokio::task::spawn_blocking(move || editor.look_again()).await;
+        }
         let mut paused = None;
         loop {
             let text = match self.source.read().await {
@@ -175,8 +209,7 @@ impl Live {
             }
             writer.seen = Some(now);
             let Some(config) = config else { return self.refuse(&mut writer, problems) };
-            let old = self.snapshot();
-            if paused != Some(revision) && shrinks(&old.config, &config) {
+            if paused != Some(revision) && shrinks(&self.snapshot().config, &config) {
                 tracing::warn!(
                     "the file lost more than half of its keys or providers; looking again in 2 s"
                 );
@@ -184,23 +217,79 @@ impl Live {
                 tokio::time::sleep(SHRINK_PAUSE).await;
                 continue;
             }
-            let restart = if writer.worker_threads == config.worker_threads {
-                Vec::new()
-            } else {
-                restart_keys()
-            };
-            self.note(problems, restart);
-            writer.complaint.clear();
-            if revision == old.revision && secrets == writer.secrets {
+            self.editor.meets(&text);
+            let depth = config.history;
+            let resolved = Resolved { config: Some(config), problems, watched, secrets };
+            if !self.apply(&mut writer, revision, resolved) {
                 return Reload::Unchanged;
             }
-            writer.secrets = secrets;
-            let generation = old.generation + 1;
-            let identity = Identity { revision, generation, loaded_at: jiff::Timestamp::now() };
-            self.swap(build(config, identity, old.learned.clone()));
-            tracing::info!(generation, revision = %revision, "config applied");
+            self.editor.history().keep(text.as_bytes(), Origin::Save, depth);
             return Reload::Applied;
         }
+    }
+
+    /// Makes a text that loads the live one; false when it is that, secrets and all.
+    fn apply(&self, writer: &mut Writer, revision: Revision, resolved: Resolved) -> bool {
+        let Resolved { config: Some(config), problems, secrets, .. } = resolved else {
+            return false;
+        };
+        let restart = if writer.worker_threads == config.worker_threads {
+            Vec::new()
+        } else {
+            restart_keys()
+        };
+        self.note(problems, restart);
+        writer.complaint.clear();
+        let old = self.snapshot();
+        if revision == old.revision && secrets == writer.secrets {
+            return false;
+        }
+        writer.secrets = secrets;
+        let generation = old.generation + 1;
+        let identity = Identity { revision, generation, loaded_at: jiff::Timestamp::now() };
+        self.swap(build(config, identity, old.learned.clone()));
+        tracing::info!(generation, revision = %revision, "config applied");
+        true
+    }
+
+    /// Edits the file and makes the new text live: the answer tells the generation. The edit is
+    /// carried through, and told in the log, also when nobody waits for the answer any more.
+    pub async fn edit(self: &Arc<Self>, change: Change) -> Result<Edited, EditFailure> {
+        let writer = Arc::clone(&self.writer).lock_owned().await;
+        let (live, path) = (Arc::clone(self), self.path().to_owned());
+        let edited = tokio::task::spawn_blocking(move || {
+            let result = live.edit_holding(writer, &change);
+            if !change.dry_run {
+                audit(&change.by, &result);
+            }
+            result
+        });
+        edited.await.map_err(|it| EditFailure::Io(path, io::Error::other(it)))?
+    }
+
+    fn edit_holding(
+        &self,
+        mut writer: OwnedMutexGuard<Writer>,
+        change: &Change,
+    ) -> Result<Edited, EditFailure> {
+        let old = self.snapshot();
+        let known = Known { revision: old.revision, config: Arc::clone(&old.config) };
+        let referred = referred_now(&writer.referred);
+        let Done { mut edited, resolved } = self.editor.edit_knowing(change, Some(&known))?;
+        if change.dry_run {
+            edited.generation = Some(old.generation);
+            return Ok(edited);
+        }
+        // The watch's echo finds this text seen, unless what it refers to is not what it was.
+        writer.seen = None;
+        if resolved.watched == writer.referred && referred_now(&resolved.watched) == referred {
+            writer.seen = Some(Seen { revision: edited.after, referred });
+        }
+        writer.referred.clone_from(&resolved.watched);
+        self.apply(&mut writer, edited.after, resolved);
+        edited.generation = Some(self.snapshot().generation);
+        edited.restart_required = self.disk().1;
+        Ok(edited)
     }
 
     /// Takes in what torod found out: fresh lists, servers on this machine.
@@ -236,7 +325,7 @@ impl Live {
     }
 
     fn note(&self, problems: Vec<Problem>, restart_required: Vec<String>) {
-        let writable = is_writable(&self.source.path);
+        let writable = self.locked().is_none();
         let disk = Disk { problems, restart_required, writable };
         *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = disk;
     }
@@ -254,7 +343,7 @@ fn build(config: Config, identity: Identity, learned: Learned) -> Snapshot {
 }
 
 /// Half a save is often valid TOML: cut at a table, it only has fewer of them.
-fn shrinks(old: &Config, new: &Config) -> bool {
+pub(super) fn shrinks(old: &Config, new: &Config) -> bool {
     new.keys.len() * 2 < old.keys.len() || new.providers.len() * 2 < old.providers.len()
 }
 
@@ -262,13 +351,7 @@ fn restart_keys() -> Vec<String> {
     schema::keys().into_iter().filter(|it| it.restart).map(|it| it.path).collect()
 }
 
-fn is_writable(path: &Path) -> bool {
-    let access = rustix::fs::Access::WRITE_OK;
-    rustix::fs::access(path, access).is_ok()
-        && rustix::fs::access(file::directory_of(path), access).is_ok()
-}
-
-fn unreadable(error: &io::Error) -> Problem {
+pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Problem {
     Problem {
         severity: Severity::Error,
         code: "unreadable",

@@ -1,10 +1,18 @@
 //! The one live value, and what keeps it fresh.
 
 pub mod edit;
+pub mod editor;
+pub mod expired;
 pub mod health;
+pub mod history;
+mod journal;
+mod late;
 pub mod live;
+mod lock;
 mod log_lines;
 pub mod logs;
+mod overwritten;
+mod put;
 pub mod refresh;
 pub mod snapshot;
 mod source;
@@ -29,7 +37,9 @@ use crate::{
     upstream::Upstream,
 };
 
+pub use editor::Editor;
 pub use live::{Live, OpenError};
+pub use put::Way;
 pub use snapshot::{Learned, Snapshot};
 pub use tasks::Tasks;
 
@@ -62,6 +72,8 @@ pub struct App {
 /// What the listener set says of itself.
 #[derive(Debug, Default, Clone)]
 pub struct Listeners {
+    /// The addresses of the config that were opened last, or could not be.
+    pub wanted: Vec<Address>,
     pub open: Vec<Address>,
     /// Addresses of the config that could not be opened.
     pub problems: Vec<Problem>,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A config has no business being larger.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 /// Two reads this far apart must be equal: a save may be seen half done.
 const APART: Duration = Duration::from_millis(50);
@@ -59,11 +59,16 @@ impl Source {
             return [0; 32];
         }
         let files = files.to_vec();
-        let all = blocking(move || {
-            let read = |it: &PathBuf| file::read(it, MAX_SECRET_BYTES).map_or([0; 32], digest);
-            Ok(files.iter().flat_map(read).collect::<Vec<u8>>())
-        });
-        digest(all.await.unwrap_or_default())
+        blocking(move || Ok(referred_now(&files))).await.unwrap_or_default()
+    }
+
+    /// Whether the path leads through the link that a `ConfigMap` is swapped by.
+    pub(super) fn is_config_map(&self) -> bool {
+        let is_swapped = |it: &Path| it.components().any(|it| it.as_os_str() == "..data");
+        let next = |it: &PathBuf| Some(file::directory_of(it).join(it.read_link().ok()?));
+        std::iter::successors(Some(self.path.clone()), next)
+            .take(MAX_LINKS)
+            .any(|it| is_swapped(&it))
     }
 
     /// The directories whose changes matter: of the path as given, of each link on its way, and of
@@ -76,6 +81,15 @@ impl Source {
         }
         found
     }
+}
+
+/// The same, for a thread that may wait.
+pub(super) fn referred_now(files: &[PathBuf]) -> [u8; 32] {
+    if files.is_empty() {
+        return [0; 32];
+    }
+    let read = |it: &PathBuf| file::read(it, MAX_SECRET_BYTES).map_or([0; 32], digest);
+    digest(files.iter().flat_map(read).collect::<Vec<u8>>())
 }
 
 /// As many links in a row as the kernel follows.

@@ -1,5 +1,8 @@
 //! Whole files: read with a limit, replace without a torn moment.
 
+pub mod held;
+pub mod like;
+
 use std::{
     fs,
     io::{self, Read as _, Write as _},
@@ -9,7 +12,10 @@ use std::{
 
 /// Reads a file of at most `limit` bytes; a larger one is an error, not a cut text.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
+    read_open(&fs::File::open(path)?, limit)
+}
+
+fn read_open(file: &fs::File, limit: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
@@ -33,7 +39,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fresh.write_all(bytes)?;
     fresh.as_file().sync_all()?;
     fresh.persist(path).map_err(|it| it.error)?;
-    fs::File::open(directory)?.sync_all()
+    sync_directory(directory)
+}
+
+/// Makes the names of a directory survive a power cut.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    match fs::File::open(path)?.sync_all() {
+        // Some network file systems know no such thing.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        other => other,
+    }
 }
 
 /// Creates a directory and its parents, 0700.

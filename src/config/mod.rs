@@ -33,7 +33,7 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use crate::{
     access::Key,
-    base::{digest, hex},
+    base::{digest, digest_from_hex, hex},
     catalog::Provider,
     routing::VirtualModel,
 };
@@ -59,6 +59,11 @@ pub struct Revision([u8; 32]);
 impl Revision {
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(digest(bytes))
+    }
+
+    /// As [`Display`](std::fmt::Display) writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        digest_from_hex(text).map(Self)
     }
 }
 
@@ -104,6 +109,10 @@ pub struct Config {
     pub managed: bool,
     /// Providers on this machine and in private networks are not connected to.
     pub public_only: bool,
+    /// Expired keys are removed from the file.
+    pub remove_expired: bool,
+    /// So many earlier texts are kept.
+    pub history: usize,
     pub shutdown: std::time::Duration,
     pub worker_threads: Option<usize>,
     pub keys: Vec<Arc<Key>>,

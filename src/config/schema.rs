@@ -68,7 +68,6 @@ pub struct File {
     /// Providers that answer without a key become providers by themselves.
     pub auto_enable_public_free_models: bool,
     /// Expired keys are removed from this file.
-    #[schemars(extend("x-later" = "note"))]
     pub auto_remove_expired_tokens: bool,
     /// Somebody else writes this file (`GitOps`); torod only reads it.
     pub managed: bool,
@@ -117,7 +116,6 @@ pub struct File {
     #[schemars(extend("x-later" = "note"))]
     pub telemetry: Telemetry,
     /// How this file is kept.
-    #[schemars(extend("x-later" = "note"))]
     pub config: Kept,
     /// Who is told when something is wrong.
     #[schemars(extend("x-later" = "note"))]
@@ -256,9 +254,9 @@ pub struct Telemetry {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kept {
-    /// So many earlier texts are kept.
-    #[schemars(extend("default" = 20))]
-    pub history: Option<u64>,
+    /// So many earlier texts are kept in the state directory; 0 keeps none.
+    #[schemars(range(min = 0, max = 10_000), extend("default" = 20))]
+    pub history: Option<usize>,
 }
 
 /// Who is told when something is wrong.
@@ -313,6 +311,20 @@ pub fn keys() -> Vec<KeyInfo> {
     let mut found = Vec::new();
     collect(&json_schema(), "", &mut found);
     found
+}
+
+/// The current keys of an entry of a list, or of a table; of the file itself for an empty name.
+pub fn names(table: &str) -> Vec<String> {
+    let all = keys().into_iter().filter_map(|it| {
+        let rest = if table.is_empty() {
+            it.path
+        } else {
+            let rest = it.path.strip_prefix(table)?;
+            rest.strip_prefix("[].").or_else(|| rest.strip_prefix('.'))?.to_owned()
+        };
+        (!rest.contains(['.', '['])).then_some(rest)
+    });
+    all.collect()
 }
 
 fn collect(schema: &serde_json::Value, prefix: &str, found: &mut Vec<KeyInfo>) {

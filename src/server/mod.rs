@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin,
-    app::{self, App, Learned, Live, OpenError, Tasks, logs::Logs, refresh, watch},
+    app::{
+        self, App, Editor, Learned, Live, OpenError, Tasks, expired, logs::Logs, refresh, watch,
+    },
     base::file,
     catalog::Lists,
     config::Address,
@@ -37,6 +39,15 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// False: changes of the file are seen by polling only.
     pub watch: bool,
+    /// torod shows what it would write to the config, and writes nothing.
+    pub read_only: bool,
+}
+
+impl Options {
+    /// The one that edits this config.
+    pub fn editor(&self) -> Editor {
+        Editor::new(self.config.clone(), self.state_dir.clone()).read_only(self.read_only)
+    }
 }
 
 /// Why there is no daemon.
@@ -77,7 +88,7 @@ impl Daemon {
         }
         let lists = Lists::new(store::lists::load(&options.cache_dir.join("models-cache.json")));
         let learned = Learned { lists: Arc::new(lists), ..Learned::default() };
-        let live = Arc::new(Live::open(&options.config, learned)?);
+        let live = Arc::new(Live::open(options.editor(), learned)?);
         let config = Arc::clone(&live.snapshot().config);
         if let Some(logs) = &logs {
             logs.set(config.log_level, config.log_format);
@@ -93,7 +104,7 @@ impl Daemon {
         let connections = Connections::default();
         let mut listeners = Listeners::new(server.clone(), connections.clone(), raise_fd_limit());
         listeners.apply(&config.listen).await?;
-        listeners.report(None);
+        listeners.report(&config.listen, None);
         let accepting = CancellationToken::new();
         let control = options.state_dir.join("control.sock");
         let control = open_control(&control, &server, &connections, &accepting).then_some(control);
@@ -107,6 +118,7 @@ impl Daemon {
         tasks.spawn_until_end(refresh::keep_lists(Arc::clone(&app), wanted));
         tasks.spawn_until_end(refresh::keep_found(Arc::clone(&app)));
         tasks.spawn_until_end(follow_limits(Arc::clone(&app)));
+        tasks.spawn_until_end(expired::keep_removed(Arc::clone(&app.live)));
         if let Some(logs) = logs {
             tasks.spawn_until_end(logs.follow(Arc::clone(&app.live)));
         }

@@ -250,7 +250,8 @@ async fn an_edit_while_torod_starts_is_not_missed() {
         let path = root.path().join("torod.toml");
         fs::write(&path, text(0)).unwrap();
         let (state_dir, cache_dir) = (root.path().join("state"), root.path().join("cache"));
-        let options = Options { config: path.clone(), state_dir, cache_dir, watch: true };
+        let config = path.clone();
+        let options = Options { config, state_dir, cache_dir, watch: true, read_only: false };
         let starting = tokio::spawn(Daemon::start(options));
         sleep(Duration::from_millis(turn)).await;
         saves::replace(&path, text(1));

@@ -67,7 +67,7 @@ provider_type = "echo"
 /// A torod whose config is at this path, with its other directories in `root`.
 pub async fn start_at(root: &Path, path: PathBuf, watch: bool) -> Daemon {
     let (state_dir, cache_dir) = (root.join("state"), root.join("cache"));
-    let options = Options { config: path, state_dir, cache_dir, watch };
+    let options = Options { config: path, state_dir, cache_dir, watch, read_only: false };
     let daemon = Daemon::start(options).await.expect("torod starts");
     eventually("torod is ready", || daemon.app().is_ready()).await;
     daemon

@@ -115,7 +115,7 @@ impl World {
         let config = dir.path().join("torod.toml");
         std::fs::write(&config, text).unwrap();
         let (state_dir, cache_dir) = (dir.path().join("state"), dir.path().join("cache"));
-        let options = Options { config, state_dir, cache_dir, watch };
+        let options = Options { config, state_dir, cache_dir, watch, read_only: false };
         let daemon = Daemon::start(options).await.expect("torod starts");
         eventually("torod is ready", || daemon.app().is_ready()).await;
         let addr = *daemon.addresses().first().expect("torod listens on TCP");

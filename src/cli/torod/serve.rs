@@ -17,13 +17,19 @@ pub(super) struct Args {
     /// See changes of the file by polling only, as where no watch works
     #[arg(long)]
     poll_only: bool,
+    /// Never write the config file: the admin API shows what it would write
+    #[arg(long)]
+    read_only: bool,
 }
 
 pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
     first::write_if_missing(&paths)?;
     // Threads are made before the file is live, so their number is read ahead.
+    let Paths { config, state_dir, cache_dir } = paths;
+    let (watch, read_only) = (!args.poll_only, args.read_only);
+    let options = Options { config, state_dir, cache_dir, watch, read_only };
     let first_look =
-        Live::open(&paths.config, crate::app::Learned::default()).map_err(StartError::from)?;
+        Live::open(options.editor(), crate::app::Learned::default()).map_err(StartError::from)?;
     let threads = first_look.snapshot().config.worker_threads;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = threads {
@@ -37,8 +43,6 @@ pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
             Stops { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
         // The task that reloads listens to it too; until then it must not end the process.
         let _hangup = signal(SignalKind::hangup())?;
-        let Paths { config, state_dir, cache_dir } = paths;
-        let options = Options { config, state_dir, cache_dir, watch: !args.poll_only };
         let daemon = Daemon::start_with(options, logs).await?;
         serve(daemon, stops).await;
         anyhow::Ok(ExitCode::SUCCESS)

@@ -65,6 +65,8 @@ fn settings(document: &Document) -> Config {
         enable_public_free: file.auto_enable_public_free_models,
         managed: file.managed,
         public_only: file.egress == Some(Egress::Public),
+        remove_expired: file.auto_remove_expired_tokens,
+        history: file.config.history.unwrap_or(20),
         shutdown: Duration::from_secs(file.shutdown_seconds.unwrap_or(30)),
         worker_threads: file.worker_threads,
         keys: Vec::new(),

@@ -1,0 +1,305 @@
+//! Putting a text at the config's path, beside editors that know nothing of us.
+//!
+//! Nobody can be kept from saving between our read and our write, so nothing is replaced unseen: the
+//! new file and the one at the path change places in one step, and what came out is looked at.
+//!
+//! - **It is what was read**: the edit is done.
+//! - **It is something else**: a save came between. The two change places again, and the edit begins
+//!   anew with that text. An editor that was writing to it in place goes on doing so at the path.
+//! - **Something else comes out then, too**: somebody saved over ours in that moment. It is the newest
+//!   text, so it goes back, and so on, until what comes out is what was put in last. The saves that
+//!   lost their place by this are returned: the caller keeps them.
+//! - **An editor opened the old file before the exchange and writes to it after our look**: the file
+//!   is held open and looked at again, see `app::editor`.
+//! - **A crash** between the exchange and the look leaves what came out beside the config, under a
+//!   name that tells the two texts of the edit: [`Place::sweep`] knows a save by that and puts it
+//!   back. Before the exchange it leaves a file that nobody misses.
+//! - **The path has nothing** (vim moves the file away before it writes the new one): the edit begins
+//!   anew.
+//!
+//! Two files are the same when inode and bytes are. Each is held open as long as it is compared, so
+//! no inode is given away and taken for another's. Where the file system cannot exchange, the file is
+//! read again just before the rename; where the path cannot be renamed over, see `app::journal`.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
+use tempfile::TempPath;
+
+use super::{journal::Journal, source::MAX_BYTES};
+use crate::{
+    base::{
+        digest,
+        file::{
+            self,
+            held::{Held, exchange, rename_new},
+            like, sync_directory,
+        },
+        hex,
+    },
+    config::Revision,
+};
+
+/// A new text that is not whole yet: of no worth when it is left over.
+const FRESH: &str = ".torod-fresh-";
+/// The other file of an exchange: `.torod-edit-<old>-<new>-<random>`.
+const ASIDE: &str = ".torod-edit-";
+/// Digits of a revision in that name.
+const DIGITS: usize = 16;
+/// More saves in the moment of one edit are no editor.
+const MAX_TURNS: usize = 1000;
+
+/// How a text gets to the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Exchange,
+    /// Without seeing what was there last.
+    Rename,
+    InPlace,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Put {
+    /// The text is at the path; what was there, held open.
+    Done(Option<Held>),
+    /// The path has what somebody else saved meanwhile.
+    Changed { lost: Vec<Vec<u8>> },
+}
+
+impl Put {
+    const CHANGED: Self = Self::Changed { lost: Vec::new() };
+}
+
+/// Where the config is once all links are followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) target: PathBuf,
+    pub(super) directory: PathBuf,
+}
+
+/// What a name leads to, readable or not.
+struct Stand {
+    inode: (u64, u64),
+    held: Option<Held>,
+}
+
+impl Stand {
+    fn at(path: &Path) -> io::Result<Self> {
+        let held = Held::open(path, MAX_BYTES).ok();
+        let meta = match &held {
+            Some(it) => it.file.metadata()?,
+            None => path.symlink_metadata()?,
+        };
+        Ok(Self { inode: (meta.dev(), meta.ino()), held })
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        self.held.as_ref().map(|it| it.bytes.as_slice())
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.inode == other.inode && self.bytes() == other.bytes()
+    }
+}
+
+impl Place {
+    pub(super) fn find(path: &Path) -> io::Result<Self> {
+        let target = match fs::canonicalize(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+                fs::canonicalize(file::directory_of(path))?.join(name)
+            }
+            found => found?,
+        };
+        Ok(Self { directory: file::directory_of(&target).to_owned(), target })
+    }
+
+    /// Its directory takes a new file; where only the file is mounted, the file takes a new text.
+    pub(super) fn is_writable(&self) -> bool {
+        let may = |path: &Path| access(path, Access::WRITE_OK).is_ok();
+        (may(&self.target) || !self.target.exists())
+            && (may(&self.directory) || is_mount(&self.target))
+    }
+
+    pub(super) fn read(&self) -> io::Result<Held> {
+        Held::open(&self.target, MAX_BYTES)
+    }
+
+    /// Puts the text where `read` was; nothing changed when this is an error.
+    pub(super) fn put(
+        &self,
+        read: Option<Held>,
+        bytes: &[u8],
+        way: Way,
+        state_dir: &Path,
+    ) -> io::Result<Put> {
+        let Some(read) = read else { return self.create(bytes) };
+        if way == Way::InPlace {
+            return self.put_in_place(read, bytes, state_dir);
+        }
+        let fresh = like::fresh(&self.directory, FRESH, bytes, Some(&read.file))?;
+        if !self.read().and_then(|it| it.is(&read)).unwrap_or(false) {
+            return Ok(Put::CHANGED);
+        }
+        if way == Way::Rename {
+            return self.put_unseen(fresh.into_temp_path(), read);
+        }
+        let ours = Stand::at(fresh.path())?;
+        let aside = set_aside(fresh.into_temp_path(), &read.bytes, bytes)?;
+        match exchange(&aside, &self.target) {
+            Ok(()) => self.look(aside, &read, ours),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Put::CHANGED),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    self.put_unseen(aside, read)
+                }
+                Some(Errno::BUSY | Errno::XDEV) => self.put_in_place(read, bytes, state_dir),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// A first text; 0600.
+    fn create(&self, bytes: &[u8]) -> io::Result<Put> {
+        let fresh = like::fresh(&self.directory, FRESH, bytes, None)?;
+        match fresh.persist_noclobber(&self.target) {
+            Ok(_) => sync_directory(&self.directory).map(|()| Put::Done(None)),
+            Err(it) if it.error.kind() == ErrorKind::AlreadyExists => Ok(Put::CHANGED),
+            Err(it) => Err(it.error),
+        }
+    }
+
+    /// What came out of the exchange, and what follows from it.
+    fn look(&self, aside: TempPath, read: &Held, ours: Stand) -> io::Result<Put> {
+        let out = Stand::at(&aside).ok();
+        let is_known = out.as_ref().and_then(Stand::bytes) == Some(&read.bytes);
+        let synced = if is_known { sync_directory(&self.directory) } else { Ok(()) };
+        if is_known && synced.is_ok() {
+            return Ok(Put::Done(out.and_then(|it| it.held)));
+        }
+        match self.put_back(&aside, ours) {
+            Ok(lost) => synced.map(|()| Put::Changed { lost }),
+            Err(error) => {
+                // Whatever it is, it is not ours to remove.
+                let _ = aside.keep();
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts back what came out for `put`, and what comes out for that, until the newest save is at
+    /// the path. Saves that are at neither place then are returned.
+    fn put_back(&self, aside: &Path, ours: Stand) -> io::Result<Vec<Vec<u8>>> {
+        let (mut put, mut is_ours, mut lost) = (ours, true, Vec::new());
+        for _ in 0..MAX_TURNS {
+            let newer = Stand::at(aside)?;
+            let came = match exchange(aside, &self.target) {
+                Ok(()) => Some(Stand::at(aside)?),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    match rename_new(aside, &self.target) {
+                        Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                        renamed => renamed?,
+                    }
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            let is_done = came.as_ref().is_none_or(|it| it.is(&put));
+            if !is_ours {
+                lost.extend(put.held.map(|it| it.bytes));
+            }
+            if is_done {
+                sync_directory(&self.directory)?;
+                return Ok(lost);
+            }
+            (put, is_ours) = (newer, false);
+        }
+        Err(ErrorKind::ResourceBusy.into())
+    }
+
+    /// Renames over a file that was as it was read a moment ago.
+    fn put_unseen(&self, fresh: TempPath, read: Held) -> io::Result<Put> {
+        if !self.read().and_then(|it| it.is(&read)).unwrap_or(false) {
+            return Ok(Put::CHANGED);
+        }
+        match fresh.persist(&self.target) {
+            Ok(()) => sync_directory(&self.directory).map(|()| Put::Done(Some(read))),
+            Err(it) => Err(it.error),
+        }
+    }
+
+    fn put_in_place(&self, read: Held, bytes: &[u8], state_dir: &Path) -> io::Result<Put> {
+        let written = Journal::new(state_dir, &self.target).write(&read, bytes)?;
+        // It was not displaced: what is written to it now is seen at the path.
+        Ok(if written { Put::Done(None) } else { Put::CHANGED })
+    }
+
+    /// Clears what a crash left, and returns saves that it would have lost. Only while the lock is
+    /// held: then no edit is under way.
+    pub(super) fn sweep(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut lost = Vec::new();
+        for entry in fs::read_dir(&self.directory)?.filter_map(Result::ok) {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with(FRESH) {
+                let _ = fs::remove_file(entry.path());
+            } else if let Some(rest) = name.strip_prefix(ASIDE) {
+                lost.extend(self.sweep_aside(&entry.path(), rest)?);
+            }
+        }
+        Ok(lost)
+    }
+
+    fn sweep_aside(&self, aside: &Path, name: &str) -> io::Result<Vec<Vec<u8>>> {
+        let mut parts = name.split('-');
+        let (Some(old), Some(new)) = (parts.next(), parts.next()) else { return Ok(Vec::new()) };
+        let begins = |bytes: &[u8], with: &str| {
+            with.len() == DIGITS && hex(&digest(bytes)).starts_with(with)
+        };
+        let Ok(left) = Held::open(aside, MAX_BYTES) else { return Ok(Vec::new()) };
+        let mut lost = Vec::new();
+        if !begins(&left.bytes, old) && !begins(&left.bytes, new) {
+            let stand = Stand::at(&self.target);
+            match stand.ok().filter(|it| it.bytes().is_some_and(|it| begins(it, new))) {
+                Some(ours) => lost = self.put_back(aside, ours)?,
+                None => lost.push(left.bytes),
+            }
+        }
+        match fs::remove_file(aside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(lost),
+        }
+    }
+}
+
+/// Names the file by the two texts of the edit.
+fn set_aside(fresh: TempPath, old: &[u8], new: &[u8]) -> io::Result<TempPath> {
+    let short = |it: &[u8]| Revision::of(it).to_string()[..DIGITS].to_owned();
+    let name = fresh.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+    let random = name.trim_start_matches(FRESH);
+    let aside = fresh.with_file_name(format!("{ASIDE}{}-{}-{random}", short(old), short(new)));
+    fresh.persist(&aside).map_err(|it| it.error)?;
+    TempPath::try_from_path(aside)
+}
+
+/// A single file that is mounted cannot be renamed over.
+#[cfg(target_os = "linux")]
+pub(super) fn is_mount(target: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, target, AtFlags::empty(), StatxFlags::empty());
+    found.is_ok_and(|it| it.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_mount(_target: &Path) -> bool {
+    false
+}
