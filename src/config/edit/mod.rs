@@ -1,10 +1,37 @@
 //! Edits of the text: each finds its place by span and replaces no byte outside of it.
+//!
+//! ```text
+//! Edit        an intent        entry (add, change, remove)  rename  credential (switch, bind)  setting
+//!   Op        a place          merge says which; put, remove, array do it, found anew in each text
+//!     Splice  bytes            splice replaces them
+//! ```
+//!
+//! toml_edit parses and says where things stand; what it renders are new values only, since a
+//! document that it prints has lost line ends, a byte order mark, or comments of what was removed.
+
+mod array;
+mod credential;
+mod entry;
+mod known;
+mod layout;
+mod lines;
+mod merge;
+mod names;
+mod put;
+mod remove;
+mod rename;
+mod render;
+mod setting;
+mod splice;
+mod tree;
 
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::base::{digest, hex};
 
 /// A list of the file whose entries have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -59,7 +86,7 @@ pub enum EditError {
     NoEntry { kind: &'static str, name: String },
     #[error("there is a {kind} `{name}` already")]
     Exists { kind: &'static str, name: String },
-    #[error("there is no key `{0}`")]
+    #[error("{}", known::no_key(.0))]
     NoKey(String),
     #[error("{0}")]
     Value(String),
@@ -76,16 +103,68 @@ pub struct Entry {
 }
 
 /// Applies edits one after the other, each to the text that the one before left.
-pub fn apply(_text: &str, _edits: &[Edit]) -> Result<String, EditError> {
-    Err(EditError::Value("edits are not there yet".to_owned()))
+pub fn apply(text: &str, edits: &[Edit]) -> Result<String, EditError> {
+    let (mark, text) = without_mark(text);
+    let mut text = text.to_owned();
+    splice::parse(&text)?;
+    for edit in edits {
+        let splices = splices(&splice::parse_again(&text)?, edit)?;
+        text = splice::spliced(&text, splices);
+    }
+    splice::parse_again(&text)?;
+    Ok(format!("{mark}{text}"))
 }
 
-/// The entries of a list, in the order of the file.
-pub fn entries(_text: &str, _kind: Kind) -> Result<Vec<Entry>, EditError> {
-    Ok(Vec::new())
+fn splices(doc: &tree::Doc<'_>, edit: &Edit) -> Result<Vec<Splice>, EditError> {
+    match edit {
+        Edit::Add { kind, values } => entry::add(doc, *kind, values),
+        Edit::Change { kind, name, values } => entry::change(doc, *kind, name, values),
+        Edit::Rename { kind, name, to } => rename::rename(doc, *kind, name, to),
+        Edit::Remove { kind, name } => entry::remove(doc, *kind, name),
+        Edit::Enable { name } => credential::switch(doc, name, true),
+        Edit::Disable { name } => credential::switch(doc, name, false),
+        Edit::Set { path, value } => setting::set(doc, path, value),
+        Edit::Unset { path } => setting::unset(doc, path),
+    }
+}
+
+/// A byte order mark belongs to no key and stays where it is.
+fn without_mark(text: &str) -> (&str, &str) {
+    text.split_at(if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 })
+}
+
+/// The entries of a list, in the order of the file. One without a name has an empty one, but for
+/// keys, which have names all the same.
+pub fn entries(text: &str, kind: Kind) -> Result<Vec<Entry>, EditError> {
+    let doc = splice::parse(without_mark(text).1)?;
+    let layout = layout::Layout::of(&doc);
+    let found = names::entries(&doc, kind).into_iter().enumerate();
+    let entry = |(at, (name, node)): (usize, (String, tree::Node<'_>))| {
+        let spans = match node {
+            tree::Node::Inline(it) => it.span().into_iter().collect(),
+            _ => layout.runs(&kind.entry(at)),
+        };
+        let bytes: String = spans.into_iter().map(|it| &doc.raw()[it]).collect();
+        Entry { name, at, etag: hex(&digest(bytes)) }
+    };
+    Ok(found.map(entry).collect())
 }
 
 /// The value at a path as the file has it: `tls.mode`, `providers.groq.base_url`, `providers`.
-pub fn value(_text: &str, _path: &str) -> Result<Option<Value>, EditError> {
-    Ok(None)
+pub fn value(text: &str, path: &str) -> Result<Option<Value>, EditError> {
+    let doc = splice::parse(without_mark(text).1)?;
+    setting::get(&doc, path)
 }
+
+/// All values of a text.
+pub(super) fn values(text: &str) -> Result<Value, EditError> {
+    Ok(tree::root(&splice::parse(without_mark(text).1)?).json())
+}
+
+/// A name as a part of a path: in quotes where it needs some.
+pub(super) fn path_part(name: &str) -> String {
+    render::key(name)
+}
+
+#[cfg(test)]
+mod tests;
