@@ -39,7 +39,7 @@ pub struct ConfigStatus {
     /// Keys whose new value waits for a restart.
     pub restart_required: Vec<String>,
     /// Edits and saves of this process's life that somebody saved over, the newest first, at most
-    /// 20. They are cleared by a restart; their patches stay in the state directory.
+    /// 50. They are cleared by a restart; their patches stay in the state directory.
     pub overwritten: Vec<Overwritten>,
 }
 

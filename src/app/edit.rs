@@ -23,7 +23,7 @@ pub enum Guard {
     None,
     /// The file's revision, hexadecimal.
     Revision(String),
-    /// An entry's ETag.
+    /// An entry's `ETag`.
     Entry { kind: Kind, name: String, etag: String },
 }
 
@@ -93,11 +93,17 @@ pub enum EditFailure {
 pub(super) fn audit(by: &Author, result: &Result<Edited, EditFailure>) {
     let Author { who, from } = by;
     match result {
+        Ok(it) if it.before == it.after => {}
         Ok(Edited { before, after, words, generation, .. }) => tracing::info!(
             target: "audit", who, from, words, %before, %after, generation, "config edited"
         ),
         Err(error) => {
-            tracing::info!(target: "audit", who, from, %error, "config edit refused");
+            let problems = match error {
+                EditFailure::Invalid { problems, .. }
+                | EditFailure::BrokenOnDisk { problems, .. } => Problem::complaint(problems),
+                _ => String::new(),
+            };
+            tracing::info!(target: "audit", who, from, %error, problems, "config edit refused");
         }
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::{base::file, config::Revision};
 
 /// So many lost texts and patches are kept, whatever the config says of earlier texts.
-const MAX_LOST: usize = 20;
+const MAX_LOST: usize = 50;
 /// Sorting by name is sorting by time.
 const TIME: &str = "%Y%m%dT%H%M%S.%9fZ";
 
@@ -107,15 +107,15 @@ impl History {
         self.list().is_ok_and(|all| all.iter().any(made))
     }
 
-    /// Keeps a patch; its path.
+    /// Keeps the patch of a lost edit; where.
     pub(super) fn keep_patch(&self, revision: Revision, patch: &str) -> io::Result<PathBuf> {
-        let path = self.write(&format!("lost-{revision}.patch"), patch.as_bytes())?;
-        let mut all: Vec<PathBuf> =
-            fs::read_dir(&self.directory)?.filter_map(|it| Some(it.ok()?.path())).collect();
-        all.retain(|it| it.extension().is_some_and(|it| it == "patch"));
+        let fresh = self.write(&format!("lost-{revision}.patch"), patch.as_bytes())?;
+        let entries = fs::read_dir(&self.directory)?.filter_map(|it| Some(it.ok()?.path()));
+        let mut all: Vec<_> =
+            entries.filter(|it| it.extension().is_some_and(|it| it == "patch")).collect();
         all.sort();
         all.iter().rev().skip(MAX_LOST).try_for_each(fs::remove_file)?;
-        Ok(path)
+        Ok(fresh)
     }
 
     /// A file of this moment, for this user alone.

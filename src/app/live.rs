@@ -310,14 +310,12 @@ impl Live {
     }
 
     fn refuse(&self, writer: &mut Writer, problems: Vec<Problem>) -> Reload {
-        let complaint: String = problems
-            .iter()
-            .filter(|it| it.severity == Severity::Error)
-            .map(|it| it.line() + "; ")
-            .collect();
+        let complaint = Problem::complaint(&problems);
         if complaint != writer.complaint {
-            let what = complaint.trim_end_matches("; ");
-            tracing::warn!(problems = what, "config not applied; the last good one stays live");
+            tracing::warn!(
+                problems = complaint,
+                "config not applied; the last good one stays live"
+            );
             writer.complaint = complaint;
         }
         self.note(problems, Vec::new());

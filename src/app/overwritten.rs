@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// More are not listed, and more edits are not held against a foreign text.
-const MAX_LISTED: usize = 20;
+const MAX_LISTED: usize = 50;
 const MAX_PENDING: usize = 500;
 
 /// An edit that no foreign text has confirmed yet.
@@ -34,6 +34,8 @@ struct Pending {
     before: Revision,
     after: Revision,
     values: BTreeMap<String, (Option<Value>, Option<Value>)>,
+    /// Of an edit that touched no value, only comments: the lines that went and that came.
+    lines: Option<(Vec<String>, Vec<String>)>,
 }
 
 impl Pending {
@@ -46,9 +48,22 @@ impl Pending {
             patch: changes::patch("torod.toml", before, after),
             before: Revision::of(before),
             after: Revision::of(after),
+            lines: values.is_empty().then(|| (only_in(before, after), only_in(after, before))),
             values,
         }
     }
+
+    /// Whether a text has back all that went, and nothing of what came.
+    fn is_undone_by(&self, text: &str) -> bool {
+        let Some((went, came)) = &self.lines else { return false };
+        let has = |line: &String| text.lines().any(|it| it == line);
+        went.iter().all(has) && !came.iter().any(has)
+    }
+}
+
+fn only_in(text: &str, other: &str) -> Vec<String> {
+    let lines = text.lines().filter(|it| !it.trim().is_empty());
+    lines.filter(|line| other.lines().all(|it| it != *line)).map(str::to_owned).collect()
 }
 
 /// A text of the file as it was met last.
@@ -125,7 +140,7 @@ impl Met {
                     let now = differs.get(path).map(|it| &it.1);
                     now.is_some_and(|now| earlier.get(path).is_some_and(|it| it.contains(now)))
                 });
-                Some((is_lost, it))
+                Some((is_lost || it.is_undone_by(text), it))
             })
             .partition(|it| it.0);
         for (_, it) in lost {
@@ -181,7 +196,7 @@ impl Met {
 
 fn kept_patch(history: &History, after: Revision, patch: &str) -> Option<String> {
     match history.keep_patch(after, patch) {
-        Ok(path) => Some(path.display().to_string()),
+        Ok(it) => Some(it.display().to_string()),
         Err(error) => {
             tracing::warn!(%error, "the patch of a lost edit cannot be kept");
             None

@@ -144,7 +144,7 @@ impl Place {
     ) -> io::Result<Put> {
         let Some(read) = read else { return self.create(bytes) };
         if way == Way::InPlace {
-            return self.put_in_place(read, bytes, state_dir);
+            return self.put_in_place(&read, bytes, state_dir);
         }
         let fresh = like::fresh(&self.directory, FRESH, bytes, Some(&read.file))?;
         if !self.read().and_then(|it| it.is(&read)).unwrap_or(false) {
@@ -162,7 +162,7 @@ impl Place {
                 Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                     self.put_unseen(aside, read)
                 }
-                Some(Errno::BUSY | Errno::XDEV) => self.put_in_place(read, bytes, state_dir),
+                Some(Errno::BUSY | Errno::XDEV) => self.put_in_place(&read, bytes, state_dir),
                 _ => Err(error),
             },
         }
@@ -237,8 +237,8 @@ impl Place {
         }
     }
 
-    fn put_in_place(&self, read: Held, bytes: &[u8], state_dir: &Path) -> io::Result<Put> {
-        let written = Journal::new(state_dir, &self.target).write(&read, bytes)?;
+    fn put_in_place(&self, read: &Held, bytes: &[u8], state_dir: &Path) -> io::Result<Put> {
+        let written = Journal::new(state_dir, &self.target).write(read, bytes)?;
         // It was not displaced: what is written to it now is seen at the path.
         Ok(if written { Put::Done(None) } else { Put::CHANGED })
     }

@@ -51,6 +51,12 @@ impl Problem {
         renderer.render(&groups)
     }
 
+    /// Those that keep a text from going live, in one line.
+    pub fn complaint(problems: &[Self]) -> String {
+        let errors = problems.iter().filter(|it| it.severity == Severity::Error);
+        errors.map(Self::line).collect::<Vec<_>>().join("; ")
+    }
+
     /// One line: what a log may say.
     pub fn line(&self) -> String {
         format!("{}:{}: {}", self.line, self.column, self.message)

@@ -14,6 +14,8 @@ mod client;
 mod drain;
 mod drain_systemd;
 mod echo;
+mod edit_write;
+mod edits;
 mod failover;
 mod framing;
 mod garbage;
