@@ -3,7 +3,10 @@
 use axum::body::Body;
 use http::{HeaderValue, Response, header};
 
-use super::{answer::ok, disk};
+use super::{
+    answer::{Ask, ok},
+    disk,
+};
 use crate::{
     api::{ConfigStatus, Problem, Reloaded},
     app::App,
@@ -21,8 +24,8 @@ pub(super) async fn page(_: Visit) -> Answer {
     Ok(response)
 }
 
-pub(super) async fn status(visit: Visit) -> Answer {
-    let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
+pub(super) async fn status(ask: Ask) -> Answer {
+    let (app, snapshot) = (&ask.app, &ask.arrival.snapshot);
     let (_, restart_required, _) = app.live.disk();
     let managed = app.live.locked();
     let status = ConfigStatus {
@@ -40,8 +43,8 @@ pub(super) async fn status(visit: Visit) -> Answer {
 }
 
 /// Reads the file again now, and waits for what comes of it.
-pub(super) async fn reload(visit: Visit) -> Answer {
-    let app = &visit.app;
+pub(super) async fn reload(ask: Ask) -> Answer {
+    let app = &ask.app;
     let ending = || Refusal::new(503, "server_error", "draining", "torod is shutting down");
     app.reloads.reload().await.ok_or_else(ending)?;
     let snapshot = app.live.snapshot();

@@ -2,21 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use super::text::masked;
+use super::{answer::Ask, text::masked};
 use crate::{
     config::{mask, schema},
-    door::{Refusal, Visit, body},
+    door::{Refusal, body},
 };
 
 /// The body as keys of an entry or a table of the file. Of `list` are the keys that count, with
 /// `more` of our own.
-pub(super) async fn keys(
-    visit: &mut Visit,
-    list: &str,
-    more: &[&str],
-) -> Result<Map<String, Value>, Refusal> {
-    let body = std::mem::take(&mut visit.body);
-    let values: Map<String, Value> = body::json(&visit.head.headers, body).await?;
+pub(super) fn keys(ask: &Ask, list: &str, more: &[&str]) -> Result<Map<String, Value>, Refusal> {
+    let values: Map<String, Value> = ask.json()?;
     let mut known = schema::names(list);
     known.extend(more.iter().map(ToString::to_string));
     if let Some(name) = values.keys().find(|it| !known.contains(it)) {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    answer::{between, ok, parameter, reply},
+    answer::{Ask, between, ok, parameter, reply},
     disk,
     form::{self, required},
     lists::changed,
@@ -17,7 +17,7 @@ use crate::{
     access::{Key, NewKey, Role, new_key},
     api::{KeyCreated, KeyRow, Written},
     config::edit::{Edit, Kind},
-    door::{Answer, Refusal, Visit},
+    door::{Answer, Refusal},
 };
 
 const PATH: &str = "/admin/api/access-tokens/";
@@ -27,8 +27,8 @@ const LIST: &str = "incoming_tokens";
 type Entry = (crate::config::edit::Entry, Map<String, Value>);
 
 /// The key below whose id somebody works; none for an admin.
-fn keymaster(visit: &Visit) -> Option<&Arc<Key>> {
-    visit.caller.key.as_ref().filter(|_| visit.caller.role != Role::Admin)
+fn keymaster(ask: &Ask) -> Option<&Arc<Key>> {
+    ask.caller.key.as_ref().filter(|_| ask.caller.role != Role::Admin)
 }
 
 fn text_of<'a>(values: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -36,21 +36,21 @@ fn text_of<'a>(values: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 }
 
 /// The entries that the caller may know of.
-fn visible(visit: &Visit, text: &str) -> Vec<Entry> {
+fn visible(ask: &Ask, text: &str) -> Vec<Entry> {
     let mut all = disk::entries(text, Kind::Key);
-    if let Some(own) = keymaster(visit) {
+    if let Some(own) = keymaster(ask) {
         all.retain(|it| text_of(&it.1, "parent_id") == Some(&own.id));
     }
     all
 }
 
-fn find(visit: &Visit, text: &str, id: &str) -> Result<Entry, Refusal> {
-    let mut all = visible(visit, text).into_iter();
+fn find(ask: &Ask, text: &str, id: &str) -> Result<Entry, Refusal> {
+    let mut all = visible(ask, text).into_iter();
     all.find(|it| it.0.name == id).ok_or_else(|| disk::no_entry(Kind::Key, id))
 }
 
-fn row(visit: &Visit, (entry, values): Entry) -> KeyRow {
-    let snapshot = visit.app.live.snapshot();
+fn row(ask: &Ask, (entry, values): Entry) -> KeyRow {
+    let snapshot = ask.app.live.snapshot();
     let live = snapshot.config.keys.iter().find(|it| *it.id == *entry.name);
     let now = jiff::Timestamp::now();
     let source = match text_of(&values, "key") {
@@ -77,25 +77,25 @@ fn row(visit: &Visit, (entry, values): Entry) -> KeyRow {
     }
 }
 
-pub(super) async fn list(visit: Visit) -> Answer {
-    let now = disk::read(&visit.app).await?;
-    let rows = visible(&visit, &now.text).into_iter().map(|it| row(&visit, it));
+pub(super) async fn list(ask: Ask) -> Answer {
+    let now = disk::read(&ask.app).await?;
+    let rows = visible(&ask, &now.text).into_iter().map(|it| row(&ask, it));
     ok(&rows.collect::<Vec<_>>(), &now.revision.to_string())
 }
 
-pub(super) async fn one(visit: Visit) -> Answer {
-    let id = between(&visit, PATH, "")?;
-    let now = disk::read(&visit.app).await?;
-    let found = row(&visit, find(&visit, &now.text, &id)?);
+pub(super) async fn one(ask: Ask) -> Answer {
+    let id = between(&ask, PATH, "")?;
+    let now = disk::read(&ask.app).await?;
+    let found = row(&ask, find(&ask, &now.text, &id)?);
     let tag = found.etag.clone().unwrap_or_default();
     ok(&found, &tag)
 }
 
-pub(super) async fn create(mut visit: Visit) -> Answer {
-    let mut values = form::keys(&mut visit, LIST, &[]).await?;
+pub(super) async fn create(ask: Ask) -> Answer {
+    let mut values = form::keys(&ask, LIST, &[])?;
     values.retain(|_, it| !it.is_null());
     form::drop_blank(&mut values, &["role", "expires_at", "key", "key_hash", "parent_id", "id"]);
-    allowed(&visit, &values)?;
+    allowed(&ask, &values)?;
     if text_of(&values, "name").is_none() {
         return Err(required("name"));
     }
@@ -111,25 +111,25 @@ pub(super) async fn create(mut visit: Visit) -> Answer {
     }
     let id = text_of(&values, "id").unwrap_or(&fresh.id).to_owned();
     values.insert("id".to_owned(), id.clone().into());
-    if let Some(own) = keymaster(&visit) {
+    if let Some(own) = keymaster(&ask) {
         values.insert("parent_id".to_owned(), (*own.id).into());
     }
     let parent = text_of(&values, "parent_id").map(str::to_owned);
     let edit = Edit::Add { kind: Kind::Key, values };
-    let write = write::edit(&visit, To::File, |text| {
+    let write = write::edit(&ask, To::File, |text| {
         parent.as_deref().map_or(Ok(()), |it| can_be_parent(text, it))?;
         Ok(vec![edit.clone()])
     });
-    let write = write.await.map_err(|it| discreet(&visit, it))?;
+    let write = write.await.map_err(|it| discreet(&ask, it))?;
     let tag = write.tag(To::Entry(Kind::Key, &id));
     let key = made.then_some(fresh.text).filter(|_| write.created() == StatusCode::CREATED);
-    let told = KeyCreated { written: told(&visit, &write), id, key };
+    let told = KeyCreated { written: told(&ask, &write), id, key };
     reply(write.created(), &told, &tag)
 }
 
-pub(super) async fn change(mut visit: Visit) -> Answer {
-    let id = between(&visit, PATH, "")?;
-    let mut values = form::keys(&mut visit, LIST, &[]).await?;
+pub(super) async fn change(ask: Ask) -> Answer {
+    let id = between(&ask, PATH, "")?;
+    let mut values = form::keys(&ask, LIST, &[])?;
     form::drop_blank(&mut values, &["name", "role", "key", "key_hash", "parent_id", "id"]);
     if values.get("expires_at").is_some_and(|it| it == "") {
         values.insert("expires_at".to_owned(), Value::Null);
@@ -137,25 +137,25 @@ pub(super) async fn change(mut visit: Visit) -> Answer {
     hash_key(&mut values)?;
     let renamed = form::take_text(&mut values, "id")?.filter(|it| *it != id);
     let to = To::Entry(Kind::Key, &id);
-    let write = write::edit(&visit, to, |text| {
+    let write = write::edit(&ask, to, |text| {
         // What a caller must not know of is not there, before anything else is said.
-        find(&visit, text, &id)?;
-        allowed(&visit, &values)?;
-        if renamed.is_some() && keymaster(&visit).is_some() {
+        find(&ask, text, &id)?;
+        allowed(&ask, &values)?;
+        if renamed.is_some() && keymaster(&ask).is_some() {
             return Err(forbidden("a keymaster cannot choose ids"));
         }
         text_of(&values, "parent_id").map_or(Ok(()), |it| can_be_parent(text, it))?;
         Ok(changed(Kind::Key, &id, &values, renamed.as_deref()))
     });
-    let write = hidden(&visit, &id, write.await)?;
+    let write = hidden(&ask, &id, write.await)?;
     let id = renamed.as_deref().unwrap_or(&id);
     let tag = write.tag(To::Entry(Kind::Key, id));
-    reply(StatusCode::OK, &told(&visit, &write), &tag)
+    reply(StatusCode::OK, &told(&ask, &write), &tag)
 }
 
-pub(super) async fn remove(visit: Visit) -> Answer {
-    let id = between(&visit, PATH, "")?;
-    let with_children = match parameter(&visit, "children").as_deref() {
+pub(super) async fn remove(ask: Ask) -> Answer {
+    let id = between(&ask, PATH, "")?;
+    let with_children = match parameter(&ask, "children").as_deref() {
         None => false,
         Some("delete") => true,
         Some(_) => {
@@ -164,19 +164,22 @@ pub(super) async fn remove(visit: Visit) -> Answer {
         }
     };
     let to = To::Entry(Kind::Key, &id);
-    let write = write::edit(&visit, to, |text| {
-        find(&visit, text, &id)?;
+    let write = write::edit(&ask, to, |text| {
+        find(&ask, text, &id)?;
         let below = below(text, &id);
         if !below.is_empty() && !with_children {
-            let message = format!("the key `{id}` has {} below it; remove them first, or send `?children=delete`", below.len());
+            let message = format!(
+                "the key `{id}` has {} below it; remove them first, or send `?children=delete`",
+                below.len()
+            );
             return Err(Refusal::new(409, "invalid_request_error", "has_children", message)
                 .with("children", below));
         }
         let all = below.into_iter().chain([id.clone()]);
         Ok(all.map(|name| Edit::Remove { kind: Kind::Key, name }).collect())
     });
-    let write = hidden(&visit, &id, write.await)?;
-    reply(StatusCode::OK, &told(&visit, &write), &write.tag(To::File))
+    let write = hidden(&ask, &id, write.await)?;
+    reply(StatusCode::OK, &told(&ask, &write), &write.tag(To::File))
 }
 
 /// The ids below a key, the lowest first.
@@ -231,8 +234,8 @@ fn can_be_parent(text: &str, id: &str) -> Result<(), Refusal> {
 }
 
 /// What a keymaster may say of a key.
-fn allowed(visit: &Visit, values: &Map<String, Value>) -> Result<(), Refusal> {
-    let Some(own) = keymaster(visit) else { return Ok(()) };
+fn allowed(ask: &Ask, values: &Map<String, Value>) -> Result<(), Refusal> {
+    let Some(own) = keymaster(ask) else { return Ok(()) };
     let is_own = |it: &Value| it.as_str() == Some(&*own.id);
     for (name, value) in values {
         let fits = match name.as_str() {
@@ -253,28 +256,31 @@ fn forbidden(message: &str) -> Refusal {
 }
 
 /// A stale tag of a key that the caller must not know of says that it is there.
-fn hidden(visit: &Visit, id: &str, written: Result<Write, Refusal>) -> Result<Write, Refusal> {
+fn hidden(ask: &Ask, id: &str, written: Result<Write, Refusal>) -> Result<Write, Refusal> {
     written.map_err(|refusal| {
-        let knows = |it: &Refusal| it.extra.as_ref().is_none_or(|it| own_child(visit, it.get("current")));
+        let knows =
+            |it: &Refusal| it.extra.as_ref().is_none_or(|it| own_child(ask, it.get("current")));
         if refusal.fault.status == 412 && !knows(&refusal) {
             return disk::no_entry(Kind::Key, id);
         }
-        discreet(visit, refusal)
+        discreet(ask, refusal)
     })
 }
 
-fn own_child(visit: &Visit, current: Option<&Value>) -> bool {
+fn own_child(ask: &Ask, current: Option<&Value>) -> bool {
     let parent = current.and_then(|it| it["parent_id"].as_str());
-    keymaster(visit).is_none_or(|own| parent == Some(&*own.id))
+    keymaster(ask).is_none_or(|own| parent == Some(&*own.id))
 }
 
 /// An error without what only an admin may know: the file's text, its problems, other keys.
-fn discreet(visit: &Visit, mut refusal: Refusal) -> Refusal {
-    if keymaster(visit).is_none() {
+fn discreet(ask: &Ask, mut refusal: Refusal) -> Refusal {
+    if keymaster(ask).is_none() {
         return refusal;
     }
     if let Some(extra) = &mut refusal.extra {
-        extra.retain(|name, _| matches!(name.as_str(), "current_revision" | "current" | "why" | "children"));
+        extra.retain(|name, _| {
+            matches!(name.as_str(), "current_revision" | "current" | "why" | "children")
+        });
     }
     if matches!(refusal.fault.code, Some("config_invalid")) {
         "the key would not load: check its times, its models, and that it is no other's"
@@ -284,9 +290,9 @@ fn discreet(visit: &Visit, mut refusal: Refusal) -> Refusal {
 }
 
 /// A write without what only an admin may know.
-fn told(visit: &Visit, write: &Write) -> Written {
-    let told = write.told(&visit.app);
-    if keymaster(visit).is_none() {
+fn told(ask: &Ask, write: &Write) -> Written {
+    let told = write.told(&ask.app);
+    if keymaster(ask).is_none() {
         return told;
     }
     Written { problems: Vec::new(), patch: None, restart_required: Vec::new(), ..told }
@@ -294,11 +300,14 @@ fn told(visit: &Visit, write: &Write) -> Written {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn a_presented_key_becomes_its_hash() {
-        let mut values = json!({ "key": " 0123456789abcdef ", "name": "x" }).as_object().unwrap().clone();
+        let mut values =
+            json!({ "key": " 0123456789abcdef ", "name": "x" }).as_object().unwrap().clone();
         hash_key(&mut values).unwrap();
         assert_eq!(values["key_hash"], new_key::hash("0123456789abcdef"));
         assert!(values["key"].is_null());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{
-    answer::{fixed, flag, ok, reply},
+    answer::{Ask, fixed, flag, ok, reply},
     probes,
     providers::display_name,
 };
@@ -13,22 +13,22 @@ use crate::{
     api::{ModelCatalog, ModelRow, Version},
     app::App,
     catalog::Provider,
-    door::{Answer, Visit},
+    door::Answer,
 };
 
 /// With `?refresh=1` after loading all lists.
-pub(super) async fn catalog(visit: Visit) -> Answer {
-    if flag(&visit, "refresh") {
-        probes::refresh(&visit.app, visit.arrival.snapshot.table.providers()).await;
+pub(super) async fn catalog(ask: Ask) -> Answer {
+    if flag(&ask, "refresh") {
+        probes::refresh(&ask.app, ask.arrival.snapshot.table.providers()).await;
     }
-    let (rows, tag) = rows(&visit.app);
+    let (rows, tag) = rows(&ask.app);
     ok(&rows, &tag)
 }
 
 /// Loads all lists, and answers with what they hold.
-pub(super) async fn refresh(visit: Visit) -> Answer {
-    probes::refresh(&visit.app, visit.arrival.snapshot.table.providers()).await;
-    let (rows, tag) = rows(&visit.app);
+pub(super) async fn refresh(ask: Ask) -> Answer {
+    probes::refresh(&ask.app, ask.arrival.snapshot.table.providers()).await;
+    let (rows, tag) = rows(&ask.app);
     reply(StatusCode::OK, &rows, &tag)
 }
 
@@ -61,7 +61,7 @@ fn row(app: &App, provider: &Provider, model: String) -> ModelRow {
     }
 }
 
-pub(super) async fn version(_: Visit) -> Answer {
+pub(super) async fn version(_: Ask) -> Answer {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let commit = option_env!("TOROD_COMMIT").unwrap_or_default().to_owned();
     let raw = if commit.is_empty() { version.clone() } else { format!("{version}+{commit}") };

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{ok, reply},
+    answer::{Ask, ok, reply},
     disk,
     settings::{edits, not_toml, present},
     write::{self, To},
@@ -15,15 +15,15 @@ use crate::{
     api::{Network, NetworkChange, TlsChange, TlsSettings},
     app::App,
     config::edit::{self, Edit},
-    door::{Answer, Refusal, Visit, body},
+    door::{Answer, Refusal},
 };
 
 /// Sockets follow the config within a moment; then the answer tells what became of them.
 const SETTLED: Duration = Duration::from_secs(2);
 
-pub(super) async fn network(visit: Visit) -> Answer {
-    let now = disk::read(&visit.app).await?;
-    ok(&shown(&visit.app, &now.text)?, &now.revision.to_string())
+pub(super) async fn network(ask: Ask) -> Answer {
+    let now = disk::read(&ask.app).await?;
+    ok(&shown(&ask.app, &now.text)?, &now.revision.to_string())
 }
 
 fn shown(app: &App, text: &str) -> Result<Network, Refusal> {
@@ -96,11 +96,10 @@ fn merged(
     address(&mode, &custom.unwrap_or(old_custom), port.unwrap_or(old_port)).map(Some)
 }
 
-pub(super) async fn put_network(mut visit: Visit) -> Answer {
-    let body = std::mem::take(&mut visit.body);
-    let form: NetworkChange = body::json(&visit.head.headers, body).await?;
-    let write = write::edit(&visit, To::File, |text| {
-        let now = shown(&visit.app, text)?;
+pub(super) async fn put_network(ask: Ask) -> Answer {
+    let form: NetworkChange = ask.json()?;
+    let write = write::edit(&ask, To::File, |text| {
+        let now = shown(&ask.app, text)?;
         let parts = (form.bind_mode.clone(), form.custom_bind.clone(), form.port);
         let now = now.listen_addr.as_str().or_else(|| now.listen_addr[0].as_str());
         let merged = merged(parts, now.unwrap_or_default())?.map(Value::from);
@@ -114,10 +113,10 @@ pub(super) async fn put_network(mut visit: Visit) -> Answer {
         Ok(edits("", values))
     })
     .await?;
-    settle(&visit.app).await;
-    let mut told = serde_json::to_value(shown(&visit.app, &write.edited.text)?).unwrap_or_default();
-    let mut written = write.told(&visit.app);
-    let failed = visit.app.listeners().problems;
+    settle(&ask.app).await;
+    let mut told = serde_json::to_value(shown(&ask.app, &write.edited.text)?).unwrap_or_default();
+    let mut written = write.told(&ask.app);
+    let failed = ask.app.listeners().problems;
     written.problems.extend(failed.iter().map(|it| disk::told(it, None)));
     if let (Some(told), Ok(Value::Object(written))) =
         (told.as_object_mut(), serde_json::to_value(written))
@@ -149,8 +148,8 @@ fn local_addresses() -> Vec<String> {
     found
 }
 
-pub(super) async fn tls(visit: Visit) -> Answer {
-    let now = disk::read(&visit.app).await?;
+pub(super) async fn tls(ask: Ask) -> Answer {
+    let now = disk::read(&ask.app).await?;
     ok(&tls_of(&now.text)?, &now.revision.to_string())
 }
 
@@ -178,14 +177,14 @@ fn tls_of(text: &str) -> Result<TlsSettings, Refusal> {
     })
 }
 
-pub(super) async fn put_tls(mut visit: Visit) -> Answer {
-    let body = std::mem::take(&mut visit.body);
-    let form: TlsChange = body::json(&visit.head.headers, body).await?;
+pub(super) async fn put_tls(ask: Ask) -> Answer {
+    let form: TlsChange = ask.json()?;
     let write =
-        write::edit(&visit, To::File, |text| present(text, tls_edits(&form, &tls_of(text)?)?)).await?;
+        write::edit(&ask, To::File, |text| present(text, tls_edits(&form, &tls_of(text)?)?))
+            .await?;
     let mut told = serde_json::to_value(tls_of(&write.edited.text)?).unwrap_or_default();
     if let (Some(told), Ok(Value::Object(written))) =
-        (told.as_object_mut(), serde_json::to_value(write.told(&visit.app)))
+        (told.as_object_mut(), serde_json::to_value(write.told(&ask.app)))
     {
         told.extend(written);
     }
@@ -207,7 +206,10 @@ fn tls_edits(form: &TlsChange, now: &TlsSettings) -> Result<Vec<Edit>, Refusal> 
     set("mode", text(&form.mode));
     set("listen_addr", text(&form.listen_addr.clone().or(merged)));
     set("domain", text(&form.domain));
-    set("domains", form.domains.clone().map(|it| if it.is_empty() { Value::Null } else { json!(it) }));
+    set(
+        "domains",
+        form.domains.clone().map(|it| if it.is_empty() { Value::Null } else { json!(it) }),
+    );
     set("email", text(&form.email));
     set("cache_dir", text(&form.cache_dir));
     // What is stored stays when a form sends nothing new.

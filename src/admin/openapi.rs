@@ -3,14 +3,17 @@
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{ROUTES, answer::fixed};
+use super::{
+    ROUTES,
+    answer::{Ask, fixed},
+};
 use crate::{
     access::Right,
     api::ErrorBody,
-    door::{Answer, Doc, Route, Visit, doc::of},
+    door::{Answer, Doc, Route, doc::of},
 };
 
-pub(super) async fn document(_: Visit) -> Answer {
+pub(super) async fn document(_: Ask) -> Answer {
     fixed(&openapi())
 }
 
@@ -65,9 +68,7 @@ fn operation(row: &Route, doc: &Doc, generator: &mut SchemaGenerator) -> Value {
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
         })
         .collect();
-    let query = |name: &str, what: &str| {
-        json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } })
-    };
+    let query = |name: &str, what: &str| json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } });
     parameters.extend(doc.query.iter().map(|(name, what)| query(name, what)));
     if doc.guarded {
         parameters.push(query("dry_run", "`1`: say what would change, and write nothing"));
@@ -137,7 +138,16 @@ mod tests {
             assert!(ids.insert(operation["operationId"].clone()), "{what}: its id is not its own");
             let is_guarded = operation["security"][0]["key"].is_array();
             assert_eq!(is_guarded, row.right != Right::Public, "{what}");
-            assert_eq!(path.matches('{').count(), operation["parameters"].as_array().unwrap().iter().filter(|it| it["in"] == "path").count(), "{what}");
+            assert_eq!(
+                path.matches('{').count(),
+                operation["parameters"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter(|it| it["in"] == "path")
+                    .count(),
+                "{what}"
+            );
             described += 1;
         }
         let methods = document["paths"].as_object().unwrap().values();

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{between, reply},
+    answer::{Ask, between, reply},
     disk,
     providers::{self, PATH},
     write,
@@ -16,8 +16,12 @@ use crate::{
     api::{ProviderTest, Refreshed, Tested},
     app::App,
     catalog::Provider,
-    config::{Severity, edit::Kind, mask::Origins},
-    door::{Answer, Refusal, Visit, body},
+    config::{
+        Severity,
+        edit::Kind,
+        mask::{self, Origins},
+    },
+    door::{Answer, Refusal},
     upstream::probe::probe,
 };
 
@@ -28,22 +32,24 @@ const NAMELESS: &str = "test";
 
 /// Lists the models of a provider as it would be with these keys, and on request asks one of them
 /// for a token. A stored credential goes only to where it was entered for.
-pub(super) async fn test(mut visit: Visit) -> Answer {
-    let body = std::mem::take(&mut visit.body);
-    let given: Map<String, Value> = body::json(&visit.head.headers, body).await?;
-    let form: ProviderTest = body::parse(Value::from(given.clone()).to_string().as_bytes())?;
+pub(super) async fn test(ask: Ask) -> Answer {
+    let form: ProviderTest = ask.json()?;
+    let given: Map<String, Value> = ask.json()?;
+    if mask::holds_mask(&Value::from(given.clone()).to_string()) {
+        return Err(super::text::masked());
+    }
     let (given, chat) = keys(given, &form);
     let name = form.name.as_deref().map(str::trim).filter(|it| !it.is_empty()).unwrap_or(NAMELESS);
-    let now = disk::read(&visit.app).await?;
+    let now = disk::read(&ask.app).await?;
     let stored = disk::entry(&now.text, Kind::Provider, name).map(|it| it.1);
     let had_credential = stored.as_ref().is_some_and(|it| it.contains_key("api_key"));
-    let (provider, kept) = merged(&visit.app, name, stored, given)?;
+    let (provider, kept) = merged(&ask.app, name, stored, given)?;
     let note = (had_credential && !kept).then(|| {
         "the stored credential was not sent: it was entered for another address".to_owned()
     });
     tracing::info!(target: "audit", provider = name, "provider tested");
     let tag = now.revision.to_string();
-    match probe(&visit.app.upstream, &provider, chat.as_deref()).await {
+    match probe(&ask.app.upstream, &provider, chat.as_deref()).await {
         Ok(it) => {
             let response_ms = u64::try_from(it.response.as_millis()).unwrap_or(u64::MAX);
             let tested = Tested {
@@ -57,18 +63,25 @@ pub(super) async fn test(mut visit: Visit) -> Answer {
             reply(StatusCode::OK, &tested, &tag)
         }
         Err(it) => {
-            let failed = json!({ "ok": false, "error": it.words, "kind": it.kind.name(), "note": note });
+            let failed =
+                json!({ "ok": false, "error": it.words, "kind": it.kind.name(), "note": note });
             reply(StatusCode::BAD_REQUEST, &failed, &tag)
         }
     }
 }
 
 /// The keys of the entry among those of the form, and the model to chat with.
-fn keys(mut given: Map<String, Value>, form: &ProviderTest) -> (Map<String, Value>, Option<String>) {
+fn keys(
+    mut given: Map<String, Value>,
+    form: &ProviderTest,
+) -> (Map<String, Value>, Option<String>) {
     for name in ["chat", "model", "name", "enabled"] {
         given.remove(name);
     }
-    super::form::drop_blank(&mut given, &["provider_type", "base_url", "api_key", "model_list_url"]);
+    super::form::drop_blank(
+        &mut given,
+        &["provider_type", "base_url", "api_key", "model_list_url"],
+    );
     let model = form.model.clone().unwrap_or_default();
     (given, form.chat.then(|| model.trim().to_owned()))
 }
@@ -83,7 +96,11 @@ fn merged(
     let old = stored.clone().unwrap_or_default();
     let mut new = old.clone();
     for (key, value) in given.clone() {
-        if value.is_null() { new.remove(&key) } else { new.insert(key, value) };
+        if value.is_null() {
+            new.remove(&key)
+        } else {
+            new.insert(key, value)
+        };
     }
     new.insert("name".to_owned(), name.into());
     new.insert("enabled".to_owned(), true.into());
@@ -104,7 +121,8 @@ fn merged(
     let problems = resolved.problems.into_iter().filter(|it| it.severity == Severity::Error);
     let Some(config) = resolved.config else {
         // Lines and columns are of a text that nobody has seen.
-        let told = problems.map(|it| crate::api::Problem { line: 0, column: 0, ..disk::told(&it, None) });
+        let told =
+            problems.map(|it| crate::api::Problem { line: 0, column: 0, ..disk::told(&it, None) });
         return Err(write::invalid(told.collect()));
     };
     let provider = config.providers.first().cloned();
@@ -112,23 +130,23 @@ fn merged(
 }
 
 /// Loads the model list of one provider now.
-pub(super) async fn refresh_one(visit: Visit) -> Answer {
-    let name = between(&visit, PATH, "/refresh")?;
-    let snapshot = visit.app.live.snapshot();
+pub(super) async fn refresh_one(ask: Ask) -> Answer {
+    let name = between(&ask, PATH, "/refresh")?;
+    let snapshot = ask.app.live.snapshot();
     let provider = providers::find(&snapshot, &name);
     let provider = provider.ok_or_else(|| disk::no_entry(Kind::Provider, &name))?;
     if !provider.enabled {
         let message = format!("the provider `{name}` is disabled");
         return Err(Refusal::new(409, "invalid_request_error", "disabled", message));
     }
-    let told = refresh(&visit.app, &[Arc::clone(provider)]).await;
+    let told = refresh(&ask.app, &[Arc::clone(provider)]).await;
     reply(StatusCode::OK, &told, &snapshot.revision.to_string())
 }
 
 /// Loads all model lists now.
-pub(super) async fn refresh_all(visit: Visit) -> Answer {
-    let snapshot = visit.app.live.snapshot();
-    let told = refresh(&visit.app, snapshot.table.providers()).await;
+pub(super) async fn refresh_all(ask: Ask) -> Answer {
+    let snapshot = ask.app.live.snapshot();
+    let told = refresh(&ask.app, snapshot.table.providers()).await;
     reply(StatusCode::OK, &told, &snapshot.revision.to_string())
 }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
-    answer::{between, fixed, ok, reply},
+    answer::{Ask, between, fixed, ok, reply},
     disk,
     form::{self, required},
     lists::changed,
@@ -21,7 +21,7 @@ use crate::{
         edit::{Edit, Kind},
         mask,
     },
-    door::{Answer, Refusal, Visit},
+    door::{Answer, Refusal},
 };
 
 pub(super) const PATH: &str = "/admin/api/providers/";
@@ -30,14 +30,14 @@ const LIST: &str = "providers";
 /// Paths below [`PATH`] that are no names.
 const RESERVED: [&str; 3] = ["popular", "test", "refresh"];
 
-pub(super) async fn list(visit: Visit) -> Answer {
-    let now = disk::read(&visit.app).await?;
-    let snapshot = visit.app.live.snapshot();
+pub(super) async fn list(ask: Ask) -> Answer {
+    let now = disk::read(&ask.app).await?;
+    let snapshot = ask.app.live.snapshot();
     let entries = disk::entries(&now.text, Kind::Provider);
     let found = snapshot.learned.found.iter().filter(|it| !is_in_file(&snapshot, &it.name));
     let rows = snapshot.config.providers.iter().chain(found).map(|provider| {
         let entry = entries.iter().find(|it| it.0.name == *provider.name);
-        row(&visit.app, &snapshot, provider, entry.filter(|_| !provider.automatic))
+        row(&ask.app, &snapshot, provider, entry.filter(|_| !provider.automatic))
     });
     ok(&rows.collect::<Vec<_>>(), &now.revision.to_string())
 }
@@ -46,13 +46,13 @@ fn is_in_file(snapshot: &Snapshot, name: &str) -> bool {
     snapshot.config.providers.iter().any(|it| &*it.name == name)
 }
 
-pub(super) async fn one(visit: Visit) -> Answer {
-    let name = between(&visit, PATH, "")?;
-    let now = disk::read(&visit.app).await?;
-    let snapshot = visit.app.live.snapshot();
+pub(super) async fn one(ask: Ask) -> Answer {
+    let name = between(&ask, PATH, "")?;
+    let now = disk::read(&ask.app).await?;
+    let snapshot = ask.app.live.snapshot();
     let provider = find(&snapshot, &name).ok_or_else(|| disk::no_entry(Kind::Provider, &name))?;
     let entry = disk::entry(&now.text, Kind::Provider, &name).filter(|_| !provider.automatic);
-    let row = row(&visit.app, &snapshot, provider, entry.as_ref());
+    let row = row(&ask.app, &snapshot, provider, entry.as_ref());
     let tag = row.etag.clone().unwrap_or_else(|| now.revision.to_string());
     ok(&row, &tag)
 }
@@ -68,11 +68,15 @@ type Entry = (crate::config::edit::Entry, Map<String, Value>);
 fn row(app: &App, snapshot: &Snapshot, it: &Provider, entry: Option<&Entry>) -> ProviderRow {
     let look = app.health.of(it);
     let own = |name: &str| entry.and_then(|it| it.1.get(name)).cloned();
-    let shown = |url: &url::Url| match mask::value("providers", serde_json::json!({ "base_url": url.as_str() })) {
+    let shown = |url: &url::Url| match mask::value(
+        "providers",
+        serde_json::json!({ "base_url": url.as_str() }),
+    ) {
         Value::Object(map) => map["base_url"].as_str().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    let is_default = snapshot.table.default_provider().is_some_and(|default| default.name == it.name);
+    let is_default =
+        snapshot.table.default_provider().is_some_and(|default| default.name == it.name);
     ProviderRow {
         display_name: display_name(it),
         name: it.name.to_string(),
@@ -114,7 +118,9 @@ fn credential(provider: &Provider) -> CredentialRow {
     let source = provider.credential_source.clone();
     match &provider.credential {
         Credential::None => CredentialRow::default(),
-        Credential::Unresolved => CredentialRow { set: true, unresolved: true, source, last4: None },
+        Credential::Unresolved => {
+            CredentialRow { set: true, unresolved: true, source, last4: None }
+        }
         Credential::Present(secret) => {
             let text = secret.expose();
             let is_long = source.as_deref() == Some("literal") && text.chars().count() >= 12;
@@ -126,8 +132,8 @@ fn credential(provider: &Provider) -> CredentialRow {
 }
 
 /// Every preset and generic kind.
-pub(super) async fn popular(visit: Visit) -> Answer {
-    let surroundings = crate::app::surroundings(visit.app.live.path());
+pub(super) async fn popular(ask: Ask) -> Answer {
+    let surroundings = crate::app::surroundings(ask.app.live.path());
     let rows: Vec<_> = preset::presets().iter().map(|it| preset_row(it, &*surroundings)).collect();
     fixed(&rows)
 }
@@ -164,8 +170,8 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) async fn create(mut visit: Visit) -> Answer {
-    let mut values = form::keys(&mut visit, LIST, &[]).await?;
+pub(super) async fn create(ask: Ask) -> Answer {
+    let mut values = form::keys(&ask, LIST, &[])?;
     values.retain(|_, it| !it.is_null());
     form::drop_blank(&mut values, &KEPT_WHEN_BLANK);
     let name = form::take_text(&mut values, "name")?.ok_or_else(|| required("name"))?;
@@ -174,20 +180,20 @@ pub(super) async fn create(mut visit: Visit) -> Answer {
     let takes_part = values.get("enabled") != Some(&Value::Bool(false));
     let edit = Edit::Add { kind: Kind::Provider, values };
     let first = |text: &str| takes_part && default_of(text).is_none();
-    let write = write::edit(&visit, To::File, |text| {
+    let write = write::edit(&ask, To::File, |text| {
         let default = first(text).then(|| default_to(&name));
         Ok(std::iter::once(edit.clone()).chain(default).collect())
     })
     .await?;
     let tag = write.tag(To::Entry(Kind::Provider, &name));
     let default_provider = first(&write.before.text).then(|| name.clone());
-    let told = ProviderWritten { written: write.told(&visit.app), name, default_provider };
+    let told = ProviderWritten { written: write.told(&ask.app), name, default_provider };
     reply(write.created(), &told, &tag)
 }
 
-pub(super) async fn change(mut visit: Visit) -> Answer {
-    let name = between(&visit, PATH, "")?;
-    let mut values = form::keys(&mut visit, LIST, &[]).await?;
+pub(super) async fn change(ask: Ask) -> Answer {
+    let name = between(&ask, PATH, "")?;
+    let mut values = form::keys(&ask, LIST, &[])?;
     form::drop_blank(&mut values, &KEPT_WHEN_BLANK);
     let renamed = form::take_text(&mut values, "name")?.filter(|it| *it != name);
     renamed.as_deref().map_or(Ok(()), check_name)?;
@@ -200,7 +206,7 @@ pub(super) async fn change(mut visit: Visit) -> Answer {
     if switch.is_some() {
         values.remove("enabled");
     }
-    let write = write::edit(&visit, To::Entry(Kind::Provider, &name), |text| {
+    let write = write::edit(&ask, To::Entry(Kind::Provider, &name), |text| {
         exists(text, &name)?;
         let edits = changed(Kind::Provider, &name, &values, renamed.as_deref());
         Ok(switch.clone().into_iter().chain(edits).collect())
@@ -208,21 +214,21 @@ pub(super) async fn change(mut visit: Visit) -> Answer {
     .await?;
     let name = renamed.unwrap_or(name);
     let tag = write.tag(To::Entry(Kind::Provider, &name));
-    let told = ProviderWritten { written: write.told(&visit.app), name, default_provider: None };
+    let told = ProviderWritten { written: write.told(&ask.app), name, default_provider: None };
     reply(StatusCode::OK, &told, &tag)
 }
 
-pub(super) async fn remove(visit: Visit) -> Answer {
-    let name = between(&visit, PATH, "")?;
+pub(super) async fn remove(ask: Ask) -> Answer {
+    let name = between(&ask, PATH, "")?;
     let edits = |text: &str| {
         exists(text, &name)?;
         free(text, &name)?;
         let edit = Edit::Remove { kind: Kind::Provider, name: name.clone() };
         Ok(next_default(text, &name).0.into_iter().chain([edit]).collect())
     };
-    let write = write::edit(&visit, To::Entry(Kind::Provider, &name), edits).await?;
+    let write = write::edit(&ask, To::Entry(Kind::Provider, &name), edits).await?;
     let (_, default_provider) = next_default(&write.before.text, &name);
-    let told = ProviderWritten { written: write.told(&visit.app), name, default_provider };
+    let told = ProviderWritten { written: write.told(&ask.app), name, default_provider };
     reply(StatusCode::OK, &told, &write.tag(To::File))
 }
 
@@ -243,8 +249,10 @@ fn free(text: &str, name: &str) -> Result<(), Refusal> {
     if users.is_empty() {
         return Ok(());
     }
-    let message =
-        format!("the virtual model `{}` targets the provider `{name}`; change it first", users.join("`, `"));
+    let message = format!(
+        "the virtual model `{}` targets the provider `{name}`; change it first",
+        users.join("`, `")
+    );
     Err(Refusal::new(409, "invalid_request_error", "in_use", message).with("models", users))
 }
 

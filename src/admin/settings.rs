@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
-    answer::{ok, reply},
+    answer::{Ask, ok, reply},
     disk, form,
     write::{self, To},
 };
@@ -13,7 +13,7 @@ use crate::{
         edit::{self, Edit},
         schema,
     },
-    door::{Answer, Refusal, Visit},
+    door::{Answer, Refusal},
 };
 
 /// Keys of the file itself that are about who may come in and where torod goes.
@@ -31,11 +31,11 @@ const EMPTY_QUOTA: &str = "auto_remove_empty_quota_tokens";
 
 macro_rules! handlers {
     ($table:literal, $get:ident, $put:ident) => {
-        pub(super) async fn $get(visit: Visit) -> Answer {
-            get(&visit, $table, &schema::names($table)).await
+        pub(super) async fn $get(ask: Ask) -> Answer {
+            get(&ask, $table, &schema::names($table)).await
         }
-        pub(super) async fn $put(visit: Visit) -> Answer {
-            put(visit, $table).await
+        pub(super) async fn $put(ask: Ask) -> Answer {
+            put(ask, $table).await
         }
     };
 }
@@ -45,12 +45,12 @@ handlers!("logs", logs, put_logs);
 handlers!("limits", limits, put_limits);
 handlers!("telemetry", telemetry, put_telemetry);
 
-pub(super) async fn security(visit: Visit) -> Answer {
-    get(&visit, "", &SECURITY.map(str::to_owned)).await
+pub(super) async fn security(ask: Ask) -> Answer {
+    get(&ask, "", &SECURITY.map(str::to_owned)).await
 }
 
-pub(super) async fn put_security(mut visit: Visit) -> Answer {
-    let mut values = form::keys(&mut visit, "", &[EMPTY_QUOTA]).await?;
+pub(super) async fn put_security(ask: Ask) -> Answer {
+    let mut values = form::keys(&ask, "", &[EMPTY_QUOTA])?;
     if values.remove(EMPTY_QUOTA).is_some_and(|it| it == true) {
         let message = format!("`{EMPTY_QUOTA}` is not supported: a spent key stays");
         return Err(Refusal::bad_request("invalid_value", message).param(EMPTY_QUOTA));
@@ -58,35 +58,30 @@ pub(super) async fn put_security(mut visit: Visit) -> Answer {
     if let Some(other) = values.keys().find(|it| !SECURITY.contains(&it.as_str())) {
         return Err(crate::door::body::unknown(other, SECURITY));
     }
-    apply(&visit, "", values, &SECURITY.map(str::to_owned)).await
+    apply(&ask, "", values, &SECURITY.map(str::to_owned)).await
 }
 
-async fn put(mut visit: Visit, table: &'static str) -> Answer {
-    let values = form::keys(&mut visit, table, &[]).await?;
-    apply(&visit, table, values, &schema::names(table)).await
+async fn put(ask: Ask, table: &'static str) -> Answer {
+    let values = form::keys(&ask, table, &[])?;
+    apply(&ask, table, values, &schema::names(table)).await
 }
 
 /// Settings have the revision of the whole text for a tag.
-async fn get(visit: &Visit, table: &str, names: &[String]) -> Answer {
-    let now = disk::read(&visit.app).await?;
+async fn get(ask: &Ask, table: &str, names: &[String]) -> Answer {
+    let now = disk::read(&ask.app).await?;
     ok(&values_of(&now.text, table, names)?, &now.revision.to_string())
 }
 
-async fn apply(
-    visit: &Visit,
-    table: &str,
-    values: Map<String, Value>,
-    names: &[String],
-) -> Answer {
+async fn apply(ask: &Ask, table: &str, values: Map<String, Value>, names: &[String]) -> Answer {
     let edits = edits(table, values);
-    let write = write::edit(visit, To::File, |text| present(text, edits.clone())).await?;
-    answer(visit, &write, table, names)
+    let write = write::edit(ask, To::File, |text| present(text, edits.clone())).await?;
+    answer(ask, &write, table, names)
 }
 
 /// What was done, beside the settings as they are now.
-fn answer(visit: &Visit, write: &write::Write, table: &str, names: &[String]) -> Answer {
+fn answer(ask: &Ask, write: &write::Write, table: &str, names: &[String]) -> Answer {
     let mut told = values_of(&write.edited.text, table, names)?;
-    if let Ok(Value::Object(written)) = serde_json::to_value(write.told(&visit.app)) {
+    if let Ok(Value::Object(written)) = serde_json::to_value(write.told(&ask.app)) {
         told.extend(written);
     }
     reply(StatusCode::OK, &told, &write.tag(To::File))
@@ -94,7 +89,8 @@ fn answer(visit: &Visit, write: &write::Write, table: &str, names: &[String]) ->
 
 /// One edit a key; `null` takes it out.
 pub(super) fn edits(table: &str, values: Map<String, Value>) -> Vec<Edit> {
-    let path = |name: &str| if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+    let path =
+        |name: &str| if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
     let edit = |(name, value): (String, Value)| match value {
         Value::Null => Edit::Unset { path: path(&name) },
         value => Edit::Set { path: path(&name), value },

@@ -3,7 +3,7 @@
 use http::{StatusCode, header};
 
 use super::{
-    answer::{between, fixed, ok, reply, toml},
+    answer::{Ask, between, fixed, ok, reply, toml},
     disk::{self, OnDisk},
     write::{self, To, Write},
 };
@@ -16,59 +16,59 @@ use crate::{
         mask::{self, Restored},
         schema,
     },
-    door::{Answer, Refusal, Visit, body, etag},
+    door::{Answer, Refusal, body, etag},
 };
 
 /// The type of a config as it is.
 const TOML: &str = "application/toml";
 
-pub(super) async fn get(visit: Visit) -> Answer {
-    let OnDisk { text, revision } = disk::read(&visit.app).await?;
+pub(super) async fn get(ask: Ask) -> Answer {
+    let OnDisk { text, revision } = disk::read(&ask.app).await?;
     let (text, tag) = (mask::mask(&text), revision.to_string());
-    if body::media_type(&visit.head.headers, header::ACCEPT).as_deref() == Some(TOML) {
+    if body::media_type(&ask.head.headers, header::ACCEPT).as_deref() == Some(TOML) {
         return Ok(toml(text, &tag));
     }
-    let live = revision == visit.app.live.snapshot().revision;
-    let source = visit.app.live.path().display().to_string();
+    let live = revision == ask.app.live.snapshot().revision;
+    let source = ask.app.live.path().display().to_string();
     ok(&ConfigText { text, revision: tag.clone(), source, live }, &tag)
 }
 
 /// The only write that passes while the file on disk does not load.
-pub(super) async fn put(mut visit: Visit) -> Answer {
-    let Some(seen) = etag::if_match(&visit.head.headers)? else {
+pub(super) async fn put(ask: Ask) -> Answer {
+    let Some(seen) = etag::if_match(&ask.head.headers)? else {
         let message = "send `If-Match` with the `ETag` of the text that you changed";
         return Err(Refusal::new(428, "invalid_request_error", "if_match_required", message));
     };
-    let text = whole(&mut visit).await?;
-    let write = write::write(&visit, |before, resolved| {
+    let text = whole(&ask)?;
+    let write = write::write(&ask, |before, resolved| {
         if before.revision.to_string() != seen {
-            return Err(write::changed(&visit, &seen, before));
+            return Err(write::changed(&ask, &seen, before));
         }
-        let restored = restore(&visit.app, &text, before, &resolved)
-            .map_err(|it| write::invalid(disk::problems(visit.app.live.path(), &text, it)))?;
-        let resolved = write::resolve(&visit.app, &restored.text);
+        let restored = restore(&ask.app, &text, before, &resolved)
+            .map_err(|it| write::invalid(disk::problems(ask.app.live.path(), &text, it)))?;
+        let resolved = write::resolve(&ask.app, &restored.text);
         if resolved.config.is_none() {
-            return Err(write::invalid(problems(&visit.app, &text, &restored, resolved)));
+            return Err(write::invalid(problems(&ask.app, &text, &restored, resolved)));
         }
         Ok((Input::Text(restored.text.clone()), restored.text))
     })
     .await?;
-    write.answer(&visit.app, To::File)
+    write.answer(&ask.app, To::File)
 }
 
-pub(super) async fn patch(mut visit: Visit) -> Answer {
-    let edits = match body::json(&visit.head.headers, std::mem::take(&mut visit.body)).await? {
+pub(super) async fn patch(ask: Ask) -> Answer {
+    let edits = match ask.json()? {
         Edits::List(edits) | Edits::Object { edits } => edits,
     };
     edits.iter().try_for_each(no_mask)?;
-    let write: Write = write::edit(&visit, To::File, |_| Ok(edits.clone())).await?;
-    write.answer(&visit.app, To::File)
+    let write: Write = write::edit(&ask, To::File, |_| Ok(edits.clone())).await?;
+    write.answer(&ask.app, To::File)
 }
 
 /// Every problem of a text; nothing is written.
-pub(super) async fn validate(mut visit: Visit) -> Answer {
-    let text = whole(&mut visit).await?;
-    let app = &visit.app;
+pub(super) async fn validate(ask: Ask) -> Answer {
+    let text = whole(&ask)?;
+    let app = &ask.app;
     let before = disk::read(app).await?;
     let now = write::resolve(app, &before.text);
     let problems = match restore(app, &text, &before, &now) {
@@ -82,35 +82,35 @@ pub(super) async fn validate(mut visit: Visit) -> Answer {
     reply(StatusCode::OK, &Validated { ok, problems }, &before.revision.to_string())
 }
 
-pub(super) async fn schema(_: Visit) -> Answer {
+pub(super) async fn schema(_: Ask) -> Answer {
     fixed(&schema::json_schema())
 }
 
-pub(super) async fn history(visit: Visit) -> Answer {
-    let history = visit.app.live.editor().history();
+pub(super) async fn history(ask: Ask) -> Answer {
+    let history = ask.app.live.editor().history();
     let kept = history.list().map_err(|it| unreadable(&it))?.into_iter();
     let rows: Vec<_> = kept
         .map(|it| KeptText { at: it.at, revision: it.revision.to_string(), bytes: it.bytes })
         .collect();
-    ok(&rows, &visit.app.live.snapshot().revision.to_string())
+    ok(&rows, &ask.app.live.snapshot().revision.to_string())
 }
 
 /// One of them by its revision or the beginning of it, masked.
-pub(super) async fn kept(visit: Visit) -> Answer {
-    let wanted = between(&visit, "/admin/api/config/history/", "")?;
+pub(super) async fn kept(ask: Ask) -> Answer {
+    let wanted = between(&ask, "/admin/api/config/history/", "")?;
     let fits = wanted.len() >= 8 && wanted.bytes().all(|it| it.is_ascii_hexdigit());
-    let history = visit.app.live.editor().history();
+    let history = ask.app.live.editor().history();
     let found = if fits { history.read(&wanted).map_err(|it| unreadable(&it))? } else { None };
     let text = found.ok_or_else(|| {
         Refusal::new(404, "invalid_request_error", "not_found", "no text of that revision is kept")
     })?;
     let tag = crate::config::Revision::of(&text).to_string();
     let text = mask::mask(&text);
-    if body::media_type(&visit.head.headers, header::ACCEPT).as_deref() == Some(TOML) {
+    if body::media_type(&ask.head.headers, header::ACCEPT).as_deref() == Some(TOML) {
         return Ok(toml(text, &tag));
     }
-    let live = tag == visit.app.live.snapshot().revision.to_string();
-    let source = visit.app.live.path().display().to_string();
+    let live = tag == ask.app.live.snapshot().revision.to_string();
+    let source = ask.app.live.path().display().to_string();
     ok(&ConfigText { text, revision: tag.clone(), source, live }, &tag)
 }
 
@@ -120,13 +120,11 @@ fn unreadable(error: &std::io::Error) -> Refusal {
 }
 
 /// The text of a body, as JSON or as it is.
-async fn whole(visit: &mut Visit) -> Result<String, Refusal> {
-    let (headers, body) = (&visit.head.headers, std::mem::take(&mut visit.body));
-    if body::media_type(headers, header::CONTENT_TYPE).as_deref() != Some(TOML) {
-        return body::json::<WholeText>(headers, body).await.map(|it| it.text);
+fn whole(ask: &Ask) -> Result<String, Refusal> {
+    if body::media_type(&ask.head.headers, header::CONTENT_TYPE).as_deref() != Some(TOML) {
+        return ask.json::<WholeText>().map(|it| it.text);
     }
-    let bytes = body::bytes(headers, body).await?;
-    String::from_utf8(bytes.into())
+    String::from_utf8(ask.body.to_vec())
         .map_err(|_| Refusal::bad_request("invalid_value", "the text is not UTF-8"))
 }
 

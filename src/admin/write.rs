@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::{
-    answer::{flag, reply},
+    answer::{Ask, flag, reply},
     disk::{self, OnDisk},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         edit::{self, Edit, EditError, Kind},
         mask,
     },
-    door::{Answer, Peer, Refusal, Visit, etag},
+    door::{Answer, Peer, Refusal, etag},
 };
 
 /// An editor that saves again and again is given way to so often.
@@ -48,15 +48,15 @@ pub(super) enum To<'a> {
 /// Edits the file by what `decide` makes of the text on disk. When somebody saves in between it is
 /// decided anew.
 pub(super) async fn edit(
-    visit: &Visit,
+    ask: &Ask,
     to: To<'_>,
     decide: impl Fn(&str) -> Result<Vec<Edit>, Refusal>,
 ) -> Result<Write, Refusal> {
-    write(visit, |before, resolved| {
+    write(ask, |before, resolved| {
         if resolved.config.is_none() {
-            return Err(broken(visit.app.live.path(), &before.text, resolved));
+            return Err(broken(ask.app.live.path(), &before.text, resolved));
         }
-        check(visit, to, before)?;
+        check(ask, to, before)?;
         let edits = decide(&before.text)?;
         let after = edit::apply(&before.text, &edits).map_err(cannot)?;
         Ok((Input::Edits(edits), after))
@@ -66,12 +66,12 @@ pub(super) async fn edit(
 
 /// The same for any input. `decide` answers it with the text that it leads to.
 pub(super) async fn write(
-    visit: &Visit,
+    ask: &Ask,
     decide: impl Fn(&OnDisk, Resolved) -> Result<(Input, String), Refusal>,
 ) -> Result<Write, Refusal> {
-    let app = &visit.app;
+    let app = &ask.app;
     let _one_at_a_time = app.editing.lock().await;
-    let dry_run = flag(visit, "dry_run");
+    let dry_run = flag(ask, "dry_run");
     for _ in 0..TRIES {
         let before = disk::read(app).await?;
         let now = resolve(app, &before.text);
@@ -82,7 +82,7 @@ pub(super) async fn write(
             return Err(Refusal::new(409, "invalid_request_error", "last_admin", message));
         }
         let guard = Guard::Revision(before.revision.to_string());
-        match app.live.edit(Change { input, guard, dry_run, by: author(visit) }).await {
+        match app.live.edit(Change { input, guard, dry_run, by: author(ask) }).await {
             Ok(edited) => return Ok(Write { edited, before, dry_run }),
             Err(EditFailure::Stale { .. }) => {}
             Err(failure) => return Err(refused(app, failure, &before.text)),
@@ -105,9 +105,11 @@ fn is_administered(config: &config::Config) -> bool {
 }
 
 /// Who the audit line names.
-fn author(visit: &Visit) -> Author {
-    let (who, from) = match (&visit.caller.key, visit.arrival.peer) {
-        (Some(key), Peer::Tcp(peer)) => (key.name.to_string(), peer.ip().to_canonical().to_string()),
+fn author(ask: &Ask) -> Author {
+    let (who, from) = match (&ask.caller.key, ask.arrival.peer) {
+        (Some(key), Peer::Tcp(peer)) => {
+            (key.name.to_string(), peer.ip().to_canonical().to_string())
+        }
         (Some(key), _) => (key.name.to_string(), "a Unix socket".to_owned()),
         (None, _) => ("control socket".to_owned(), "this machine".to_owned()),
     };
@@ -115,32 +117,35 @@ fn author(visit: &Visit) -> Author {
 }
 
 /// Whether what the writer saw is what is there.
-fn check(visit: &Visit, to: To<'_>, now: &OnDisk) -> Result<(), Refusal> {
-    let Some(seen) = etag::if_match(&visit.head.headers)? else { return Ok(()) };
+fn check(ask: &Ask, to: To<'_>, now: &OnDisk) -> Result<(), Refusal> {
+    let Some(seen) = etag::if_match(&ask.head.headers)? else { return Ok(()) };
     match to {
         To::File if seen == now.revision.to_string() => Ok(()),
-        To::File => Err(changed(visit, &seen, now)),
+        To::File => Err(changed(ask, &seen, now)),
         To::Entry(kind, name) => match disk::entry(&now.text, kind, name) {
             Some((entry, _)) if entry.etag == seen => Ok(()),
             found => {
                 let current = found.map(|it| mask::value(disk::words(kind).0, Value::Object(it.1)));
-                let knew = |text: &str| disk::entry(text, kind, name).is_some_and(|it| it.0.etag == seen);
-                Err(stale(visit, now, current.unwrap_or_default(), knew))
+                let knew =
+                    |text: &str| disk::entry(text, kind, name).is_some_and(|it| it.0.etag == seen);
+                Err(stale(ask, now, current.unwrap_or_default(), knew))
             }
         },
     }
 }
 
 /// 412 for the whole text.
-pub(super) fn changed(visit: &Visit, seen: &str, now: &OnDisk) -> Refusal {
+pub(super) fn changed(ask: &Ask, seen: &str, now: &OnDisk) -> Refusal {
     let knew = |text: &str| config::Revision::of(text).to_string() == seen;
-    stale(visit, now, mask::mask(&now.text).into(), knew)
+    stale(ask, now, mask::mask(&now.text).into(), knew)
 }
 
-fn stale(visit: &Visit, now: &OnDisk, current: Value, knew: impl Fn(&str) -> bool) -> Refusal {
-    let history = visit.app.live.editor().history();
+fn stale(ask: &Ask, now: &OnDisk, current: Value, knew: impl Fn(&str) -> bool) -> Refusal {
+    let history = ask.app.live.editor().history();
     let mut texts = history.list().unwrap_or_default().into_iter().filter_map(|it| it.read().ok());
-    let diff = texts.find(|it| knew(it)).map(|it| patch(&visit.app, &mask::mask(&it), &mask::mask(&now.text)));
+    let diff = texts
+        .find(|it| knew(it))
+        .map(|it| patch(&ask.app, &mask::mask(&it), &mask::mask(&now.text)));
     let message = "it was changed since you read it; merge, and try again";
     Refusal::new(412, "invalid_request_error", "config_changed", message)
         .with("current_revision", now.revision.to_string())
@@ -155,7 +160,8 @@ fn patch(app: &App, old: &str, new: &str) -> String {
 
 /// 409: only a whole new text mends a file that does not load.
 pub(super) fn broken(path: &Path, text: &str, resolved: Resolved) -> Refusal {
-    let message = "the file on disk does not load; mend it first, by hand or with `PUT /admin/api/config`";
+    let message =
+        "the file on disk does not load; mend it first, by hand or with `PUT /admin/api/config`";
     Refusal::new(409, "invalid_request_error", "config_broken", message)
         .with("problems", disk::problems(path, text, resolved.problems))
 }
@@ -178,12 +184,12 @@ pub(super) fn refused(app: &App, failure: EditFailure, before: &str) -> Refusal 
     let path = app.live.path();
     match failure {
         EditFailure::Edit(error) => cannot(error),
-        EditFailure::Invalid { text, problems } => {
-            invalid(disk::problems(path, &text, problems))
-        }
-        EditFailure::BrokenOnDisk { text, problems } => {
-            broken(path, &text, Resolved { config: None, problems, watched: Vec::new(), secrets: [0; 32] })
-        }
+        EditFailure::Invalid { text, problems } => invalid(disk::problems(path, &text, problems)),
+        EditFailure::BrokenOnDisk { text, problems } => broken(
+            path,
+            &text,
+            Resolved { config: None, problems, watched: Vec::new(), secrets: [0; 32] },
+        ),
         EditFailure::Managed { why, text, .. } => {
             // What the caller sent, it may see; what it must not know stands as in the text it reads.
             let text = mask::mask_known(&text, before);
@@ -211,7 +217,8 @@ pub(super) fn refused(app: &App, failure: EditFailure, before: &str) -> Refusal 
 
 /// 422: the text would not load.
 pub(super) fn invalid(problems: Vec<crate::api::Problem>) -> Refusal {
-    let first = problems.iter().find(|it| it.severity == "error").map(|it| format!(": {}", it.message));
+    let first =
+        problems.iter().find(|it| it.severity == "error").map(|it| format!(": {}", it.message));
     let message = format!("the new text would not load{}", first.unwrap_or_default());
     Refusal::new(422, "invalid_request_error", "config_invalid", message).with("problems", problems)
 }
@@ -220,7 +227,13 @@ impl Write {
     /// What is told of it.
     pub(super) fn told(&self, app: &App) -> Written {
         let it = &self.edited;
-        let shown = || patch(app, &mask::mask(&self.before.text), &mask::mask_known(&it.text, &self.before.text));
+        let shown = || {
+            patch(
+                app,
+                &mask::mask(&self.before.text),
+                &mask::mask_known(&it.text, &self.before.text),
+            )
+        };
         Written {
             status: if self.dry_run { "dry_run" } else { "ok" }.to_owned(),
             generation: it.generation.unwrap_or_else(|| app.live.snapshot().generation),

@@ -65,6 +65,7 @@ pub struct Written {
 /// An earlier text that is kept.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KeptText {
+    #[schemars(with = "super::Moment")]
     pub at: jiff::Timestamp,
     pub revision: String,
     pub bytes: u64,

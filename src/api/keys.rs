@@ -15,6 +15,7 @@ pub struct KeyRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::Moment>")]
     pub expires_at: Option<jiff::Timestamp>,
     /// It and all above it are live, and its secret can be read.
     pub live: bool,

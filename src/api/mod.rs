@@ -27,6 +27,7 @@ pub struct ConfigStatus {
     pub generation: u64,
     /// SHA-256 of the live text, hexadecimal.
     pub revision: String,
+    #[schemars(with = "Moment")]
     pub loaded_at: jiff::Timestamp,
     /// Path of the file.
     pub source: String,
@@ -46,6 +47,7 @@ pub struct ConfigStatus {
 /// An edit that the file no longer has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overwritten {
+    #[schemars(with = "Moment")]
     pub at: jiff::Timestamp,
     /// Whose it was.
     pub by: String,
@@ -79,6 +81,24 @@ pub struct Reloaded {
     /// The text on disk is what is live now.
     pub applied: bool,
     pub problems: Vec<Problem>,
+}
+
+/// The form of a moment: RFC 3339.
+#[derive(Debug)]
+pub struct Moment;
+
+impl JsonSchema for Moment {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
 }
 
 /// `GET /v1/status`. Names of the Go original are kept.

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ModelCatalog {
     pub data: Vec<ModelRow>,
+    #[schemars(with = "super::Moment")]
     pub fetched_at: jiff::Timestamp,
+    #[schemars(with = "Option<super::Moment>")]
     pub pricing_cache_updated_at: Option<jiff::Timestamp>,
 }
 
@@ -22,6 +24,7 @@ pub struct ModelRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::Moment>")]
     pub checked_at: Option<jiff::Timestamp>,
 }
 

@@ -28,10 +28,12 @@ pub struct ProviderRow {
     pub priced_models: usize,
     pub free_models: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::Moment>")]
     pub pricing_last_update: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::Moment>")]
     pub checked_at: Option<jiff::Timestamp>,
     /// It stands in the file.
     pub managed: bool,

@@ -137,8 +137,7 @@ fn is_secret(schema: &Value, text: &str) -> bool {
 /// Whether it is one, and no reference to one.
 fn is_literal(schema: &Value, text: &str) -> bool {
     let text = text.trim();
-    let refers =
-        ["${env:", "${file:"].iter().any(|it| text.starts_with(it)) && text.ends_with('}');
+    let refers = ["${env:", "${file:"].iter().any(|it| text.starts_with(it)) && text.ends_with('}');
     !text.is_empty() && !refers && is_secret(schema, text)
 }
 

@@ -17,8 +17,8 @@ pub fn media_type(headers: &HeaderMap, name: header::HeaderName) -> Option<Strin
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// The bytes of a body, whose type the caller has looked at.
-pub async fn bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+/// The bytes of a body.
+pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     let too_large = || {
         let message = format!("the body is larger than {MAX_BYTES} bytes");
         Refusal::new(413, "invalid_request_error", "body_too_large", message)
@@ -39,11 +39,11 @@ pub async fn bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
 }
 
 /// A body of JSON; a page in a browser cannot send that type elsewhere without being asked.
-pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+pub fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Refusal> {
     if media_type(headers, header::CONTENT_TYPE).as_deref() != Some("application/json") {
         return Err(wrong_type("send `Content-Type: application/json`"));
     }
-    parse(&bytes(headers, body).await?)
+    parse(bytes)
 }
 
 /// JSON of this form; a field that nobody knows is named, with the one that was most likely meant.

@@ -8,6 +8,13 @@
 )]
 #![allow(unreachable_pub, reason = "nobody is outside of a test binary")]
 
+mod admin;
+mod admin_guards;
+mod admin_keys;
+mod admin_lossless;
+mod admin_providers;
+mod admin_settings;
+mod admin_text;
 mod chat;
 mod cli;
 mod client;
@@ -16,6 +23,7 @@ mod drain_systemd;
 mod echo;
 mod edit_write;
 mod edits;
+mod egress;
 mod failover;
 mod framing;
 mod garbage;

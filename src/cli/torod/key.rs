@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::super::ui;
-use crate::access::Role;
 pub(super) use crate::access::NewKey;
+use crate::access::Role;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
