@@ -30,6 +30,12 @@ pub(super) fn is_comment_above(text: &str, at: usize) -> bool {
     above(text, at).is_some_and(|it| is_comment(&text[it]))
 }
 
+/// Whether a header follows, after nothing but comments.
+pub(super) fn leads_to_header(text: &str, at: usize) -> bool {
+    let code = text[at..].lines().find(|it| !is_comment(it));
+    code.is_some_and(|it| it.trim_start().starts_with('['))
+}
+
 /// White space at the beginning of the line of `at`.
 pub(super) fn indent(text: &str, at: usize) -> &str {
     let line = &text[start(text, at)..];

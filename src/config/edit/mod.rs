@@ -144,7 +144,8 @@ pub fn entries(text: &str, kind: Kind) -> Result<Vec<Entry>, EditError> {
             tree::Node::Inline(it) => it.span().into_iter().collect(),
             _ => layout.runs(&kind.entry(at)),
         };
-        let bytes: String = spans.into_iter().map(|it| &doc.raw()[it]).collect();
+        // The line end of the last line comes and goes with what stands behind it.
+        let bytes: String = spans.into_iter().map(|it| doc.raw()[it].trim_end()).collect();
         Entry { name, at, etag: hex(&digest(bytes)) }
     };
     Ok(found.map(entry).collect())

@@ -92,7 +92,21 @@ fn lines_of(
             _ => cuts.push(line),
         }
     }
-    Ok(cuts.into_iter().map(|it| lines::cut(text, it)).collect())
+    let stays = |at: usize| {
+        let is_value = leaves.iter().any(|it| it.start < at && it.span().end >= at);
+        !is_value && !text[lines::start(text, at.saturating_sub(1))..].starts_with("#:")
+    };
+    let cut = |line: Range<usize>| {
+        let mut cut = lines::cut(text, line);
+        let Range { start, end } = cut.span;
+        // A comment above stays where it is, and does not become one of the next header.
+        if lines::is_comment_above(text, start) && stays(start) && lines::leads_to_header(text, end)
+        {
+            cut.text = lines::ending(text).to_owned();
+        }
+        cut
+    };
+    Ok(cuts.into_iter().map(cut).collect())
 }
 
 /// Whether a comment stands in the lines, outside of the values.
