@@ -28,8 +28,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::io::Errno;
-
 use super::{
     edit::{Author, Change, EditFailure, Edited, Guard, Input},
     history::{History, Origin},
@@ -341,9 +339,11 @@ impl Editor {
                 self.lost(&found.text, &lost);
                 Ok(None)
             }
-            Err(error) => Err(match Errno::from_io_error(&error) {
-                Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => managed(NOT_WRITABLE, done),
-                Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
+            Err(error) => Err(match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    managed(NOT_WRITABLE, done)
+                }
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                     EditFailure::NoSpace(self.path().to_owned())
                 }
                 _ => self.io(error),

@@ -162,25 +162,32 @@ impl Live {
 
     /// Whether the disk holds something else than what was looked at last: what the poll asks.
     pub async fn is_stale(&self) -> bool {
+        if self.editor.is_looking() {
+            return true;
+        }
         let (seen, referred) = {
             let writer = self.writer.lock().await;
             (writer.seen.clone(), writer.referred.clone())
         };
-        if self.editor.has_late() {
-            return true;
-        }
-        let Ok(bytes) = self.source.bytes().await else { return true };
-        let now =
-            Seen { revision: Revision::of(bytes), referred: self.source.referred(&referred).await };
-        seen != Some(now)
+        !self.is_seen(seen.as_ref(), &referred).await
+    }
+
+    async fn is_seen(&self, seen: Option<&Seen>, referred: &[PathBuf]) -> bool {
+        let Ok(bytes) = self.source.bytes().await else { return false };
+        let (revision, referred) = (Revision::of(bytes), self.source.referred(referred).await);
+        seen == Some(&Seen { revision, referred })
     }
 
     /// Takes the file as it is now. A bad file changes nothing.
     pub async fn reload(&self) -> Reload {
         let mut writer = self.writer.lock().await;
-        if self.editor.has_late() {
+        if self.editor.is_looking() {
             let editor = self.editor.clone();
             let _ = tokio::task::spawn_blocking(move || editor.look_again()).await;
+        }
+        // Most often it is woken by an edit of ours, and nobody should wait for that.
+        if self.is_seen(writer.seen.as_ref(), &writer.referred).await {
+            return Reload::Unchanged;
         }
         let mut paused = None;
         loop {

@@ -78,7 +78,7 @@ impl Editor {
     }
 
     /// Whether files that we displaced may still be written to.
-    pub(in crate::app) fn has_late(&self) -> bool {
+    pub fn is_looking(&self) -> bool {
         self.0.late.try_lock().is_ok_and(|it| !it.is_empty())
     }
 

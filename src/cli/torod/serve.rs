@@ -43,6 +43,9 @@ pub(super) fn run(args: &Args, paths: Paths) -> anyhow::Result<ExitCode> {
             Stops { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
         // The task that reloads listens to it too; until then it must not end the process.
         let _hangup = signal(SignalKind::hangup())?;
+        // A limit on file sizes is an error of one write, not the end of the process.
+        let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _too_large = signal(too_large)?;
         let daemon = Daemon::start_with(options, logs).await?;
         serve(daemon, stops).await;
         anyhow::Ok(ExitCode::SUCCESS)
