@@ -1,7 +1,11 @@
 //! What both surfaces share: a route is a row, a row names the right that it needs, and no handler
 //! runs before that right was checked.
 
+pub mod body;
 pub mod caller;
+pub mod doc;
+pub mod etag;
+mod page;
 pub mod refusal;
 
 use std::{
@@ -18,6 +22,7 @@ use crate::{
 };
 
 pub use caller::Caller;
+pub use doc::Doc;
 pub use refusal::Refusal;
 
 /// Who is at the other end of the socket: the kernel's word, no header's.
@@ -75,6 +80,8 @@ pub struct Route {
     /// Whose errors it speaks.
     pub face: Protocol,
     pub handler: fn(Visit) -> Answering,
+    /// For the description of the API that has one.
+    pub doc: Option<Doc>,
 }
 
 /// Marks a response whose request has its ledger entry, and so its log line.
@@ -120,7 +127,13 @@ pub async fn answer(
     body: Body,
 ) -> Response<Body> {
     let face = face_of(row.face, &head);
-    let answered = match caller::admit(&arrival, &head.headers, row.right) {
+    let admitted = caller::admit(&arrival, &head.headers, row.right).and_then(|caller| {
+        if row.right >= Right::DelegateKeys {
+            page::check(&head.headers)?;
+        }
+        Ok(caller)
+    });
+    let answered = match admitted {
         Ok(caller) => (row.handler)(Visit { app, arrival, caller, head, body }).await,
         Err(refusal) => Err(refusal),
     };

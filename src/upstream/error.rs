@@ -37,6 +37,8 @@ pub enum Kind {
     Timeout,
     Egress,
     Shape,
+    /// A guard in front of it takes torod for a robot.
+    Blocked,
     /// It answers that it is not well.
     Server,
 }
@@ -64,6 +66,7 @@ impl Kind {
             Self::Timeout => "timeout",
             Self::Egress => "egress",
             Self::Shape => "shape",
+            Self::Blocked => "blocked",
             Self::Server => "server",
         }
     }

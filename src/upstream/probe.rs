@@ -110,7 +110,8 @@ async fn say_a_word(upstream: &Upstream, provider: &Provider, model: &str) -> Re
     })
 }
 
-fn trouble(error: &ListError) -> Trouble {
+/// What a failure means, in words.
+pub fn trouble(error: &ListError) -> Trouble {
     let kind = error.kind();
     let words = match (error, kind) {
         (ListError::Status(status), _) => answered(*status),
