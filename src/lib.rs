@@ -26,7 +26,8 @@
 //! 2. `llm` alone knows a protocol's JSON.
 //! 3. A request whose protocol is its target's is never decoded: bytes pass, with the value of
 //!    `model` spliced and, where a preset takes it, the wish for usage in a stream.
-//! 4. The config file is written only at a first start. `ArcSwap::store` is called in one place.
+//! 4. The config file is written by [`app::editor`] alone, after a first start: splices of the bytes
+//!    that are on disk, never a dump of memory. `ArcSwap::store` is called in one place.
 //! 5. A request sees one `Snapshot` from its first header to its last byte.
 //! 6. Every admitted request makes exactly one ledger entry, whatever happens to it.
 //! 7. After the first byte to the client there is no failover; a break becomes an error event in
@@ -34,7 +35,8 @@
 //! 8. No message to a client names an upstream URL, a provider's credential or another key.
 //! 9. Every route is a row of a `ROUTES` table with the right that it needs.
 //! 10. Every task is spawned by the task set and awaited at shutdown.
-//! 11. A `Secret` cannot be printed or serialised; redirects are never followed.
+//! 11. A `Secret` cannot be printed or serialised. A credential is bound to the origin it was entered
+//!     for; redirects are never followed.
 //! 12. Only `upstream` and `client` open connections.
 
 #![cfg_attr(

@@ -1,22 +1,24 @@
 //! The file's way into memory.
 //!
 //! ```text
-//!  an editor, git, a ConfigMap: save                SIGHUP    POST /admin/api/config/reload
-//!     notify on the directory (+ a hash poll each 2 s)  |        |
-//!     100 ms of quiet, 1 s at most                      |        |
-//!        \--------------------- app::watch, one task ---+--------/
-//!                                   |
-//!          Live::reload   read, and read again 50 ms later: equal, not empty
-//!                         resolve(text)      all problems at once; an error keeps the last good
-//!                         shrink guard       half of the keys or providers gone: look again in 2 s
+//!  the admin API, torod config: edits,          an editor, git, a ConfigMap: a save
+//!  perhaps with an ETag                          notify on the directory, a hash poll each 2 s,
+//!     |                                          SIGHUP, POST /admin/api/config/reload
+//!  Live::edit     ETag stale: 412                   |  100 ms of quiet, 1 s at most
+//!  app::editor    lock; read the file, not memory   |
+//!                 edit::apply: splices           Live::reload   read, and again 50 ms later: equal,
+//!                 resolve: an error is 422          |           not empty; resolve: an error keeps
+//!                 change places with the file,      |           the last good; half of the keys gone:
+//!                 look at what came out             |           look again in 2 s
+//!      \---------------------------\    /------------/
 //!                         Snapshot::build    pure
 //!                         ArcSwap::store     the only call; generation + 1
 //!                         watch::send        followers compare what they saw with what is:
 //!                                            listeners, model lists, log level
 //! ```
 //!
-//! Here is the pure part: a text becomes a [`Config`] and a list of [`Problem`]s. It asks its
-//! [`Surroundings`] for variables and files and does no other I/O.
+//! Here is the pure part: a text becomes a [`Config`] and a list of [`Problem`]s, an edit becomes
+//! splices of a text. It asks its [`Surroundings`] for variables and files and does no other I/O.
 
 pub mod changes;
 mod document;
