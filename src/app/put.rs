@@ -116,7 +116,9 @@ impl Place {
         let target = match fs::canonicalize(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-                fs::canonicalize(file::directory_of(path))?.join(name)
+                let directory = file::directory_of(path);
+                // Not even a directory: the first text will make it.
+                fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned()).join(name)
             }
             found => found?,
         };
@@ -126,8 +128,8 @@ impl Place {
     /// Its directory takes a new file; where only the file is mounted, the file takes a new text.
     pub(super) fn is_writable(&self) -> bool {
         let may = |path: &Path| access(path, Access::WRITE_OK).is_ok();
-        (may(&self.target) || !self.target.exists())
-            && (may(&self.directory) || is_mount(&self.target))
+        let may_make = |path: &Path| may(path) || !path.exists();
+        may_make(&self.target) && (may_make(&self.directory) || is_mount(&self.target))
     }
 
     pub(super) fn read(&self) -> io::Result<Held> {
@@ -170,6 +172,7 @@ impl Place {
 
     /// A first text; 0600.
     fn create(&self, bytes: &[u8]) -> io::Result<Put> {
+        file::create_directory(&self.directory)?;
         let fresh = like::fresh(&self.directory, FRESH, bytes, None)?;
         match fresh.persist_noclobber(&self.target) {
             Ok(_) => sync_directory(&self.directory).map(|()| Put::Done(None)),
@@ -361,6 +364,41 @@ mod tests {
         assert!(changed > 0, "they never met");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left over");
         eprintln!("{} saves by hand, {changed} met, {} lost their place", lines.len(), lost.len());
+    }
+
+    #[test]
+    fn the_newest_save_is_at_the_path_and_those_before_it_are_returned() {
+        // Ours was put, `first` came out. Then somebody saved over ours, or moved it away.
+        for (saved_over, at_path, lost) in [
+            (None, "first", None),
+            (Some("second"), "second", Some("first")),
+            (Some(""), "", Some("first")),
+        ] {
+            for in_place in [false, true] {
+                let (dir, place) = place();
+                fs::write(&place.target, "ours").unwrap();
+                let ours = Stand::at(&place.target).unwrap();
+                let aside = dir.path().join("aside");
+                fs::write(&aside, "first").unwrap();
+                if let Some(text) = saved_over {
+                    let path = if in_place { place.target.clone() } else { dir.path().join("x") };
+                    fs::write(&path, text).unwrap();
+                    fs::rename(&path, &place.target).unwrap();
+                }
+                let found = place.put_back(&aside, ours).unwrap();
+                assert_eq!(fs::read_to_string(&place.target).unwrap(), at_path);
+                assert_eq!(
+                    found,
+                    lost.map(|it| it.as_bytes().to_vec()).into_iter().collect::<Vec<_>>()
+                );
+            }
+        }
+        let (dir, place) = place();
+        let (aside, ours) = (dir.path().join("aside"), Stand::at(&place.target).unwrap());
+        fs::write(&aside, "first").unwrap();
+        fs::rename(&place.target, dir.path().join("t~")).unwrap();
+        assert_eq!(place.put_back(&aside, ours).unwrap(), Vec::<Vec<u8>>::new());
+        assert_eq!(fs::read_to_string(&place.target).unwrap(), "first");
     }
 
     #[test]

@@ -129,6 +129,24 @@ async fn an_edit_meets_the_save_before_the_watch_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn half_a_save_that_loads_is_waited_for() {
+    let keys = (0..6).fold(BASE.to_owned(), |text, it| {
+        format!("{text}\n[[incoming_tokens]]\nid = \"k{it}\"\nkey = \"sk-half-a-save-{it:05}\"\n")
+    });
+    let world = saves::over(&keys, false).await;
+    // An editor has written the first part, cut at a table; the rest comes while an edit waits.
+    fs::write(world.config_path(), BASE).unwrap();
+    let torod = std::sync::Arc::clone(&world.app().live);
+    let editing = tokio::spawn(async move { torod.edit(add("one")).await });
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let whole = keys + "# by hand\n";
+    fs::write(world.config_path(), &whole).unwrap();
+    let edited = editing.await.unwrap().unwrap();
+    assert_eq!(edited.before, Revision::of(&whole), "{}", edited.text);
+    assert_eq!(world.app().live.overwritten(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_command_edited_is_missed_too() {
     let world = world().await;
     let torod = &world.app().live;
