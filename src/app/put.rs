@@ -5,7 +5,9 @@
 //!
 //! - **It is what was read**: the edit is done.
 //! - **It is something else**: a save came between. The two change places again, and the edit begins
-//!   anew with that text. An editor that was writing to it in place goes on doing so at the path.
+//!   anew with that text. An editor that was writing to it in place goes on doing so at the path. In
+//!   the moment between, the path had our text without that save: somebody may have read that and
+//!   save over the other later. So what came out is returned, for the caller to keep and to miss.
 //! - **Something else comes out then, too**: somebody saved over ours in that moment. It is the newest
 //!   text, so it goes back, and so on, until what comes out is what was put in last. The saves that
 //!   lost their place by this are returned: the caller keeps them.
@@ -72,11 +74,16 @@ pub(super) enum Put {
     /// The text is at the path; what was there, held open.
     Done(Option<Held>),
     /// The path has what somebody else saved meanwhile.
-    Changed { lost: Vec<Vec<u8>> },
+    Changed(Displaced),
 }
 
-impl Put {
-    const CHANGED: Self = Self::Changed { lost: Vec::new() };
+/// Saves of others that were away from the path for a moment.
+#[derive(Debug, Default)]
+pub(super) struct Displaced {
+    /// It was put back.
+    pub(super) back: Option<Vec<u8>>,
+    /// A later one is at the path.
+    pub(super) lost: Vec<Vec<u8>>,
 }
 
 /// Where the config is once all links are followed.
@@ -116,7 +123,9 @@ impl Place {
         let target = match fs::canonicalize(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-                fs::canonicalize(file::directory_of(path))?.join(name)
+                let directory = file::directory_of(path);
+                // Not even a directory: the first text will make it.
+                fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned()).join(name)
             }
             found => found?,
         };
@@ -126,8 +135,8 @@ impl Place {
     /// Its directory takes a new file; where only the file is mounted, the file takes a new text.
     pub(super) fn is_writable(&self) -> bool {
         let may = |path: &Path| access(path, Access::WRITE_OK).is_ok();
-        (may(&self.target) || !self.target.exists())
-            && (may(&self.directory) || is_mount(&self.target))
+        let may_make = |path: &Path| may(path) || !path.exists();
+        may_make(&self.target) && (may_make(&self.directory) || is_mount(&self.target))
     }
 
     pub(super) fn read(&self) -> io::Result<Held> {
@@ -148,7 +157,7 @@ impl Place {
         }
         let fresh = like::fresh(&self.directory, FRESH, bytes, Some(&read.file))?;
         if !self.read().and_then(|it| it.is(&read)).unwrap_or(false) {
-            return Ok(Put::CHANGED);
+            return Ok(Put::Changed(Displaced::default()));
         }
         if way == Way::Rename {
             return self.put_unseen(fresh.into_temp_path(), read);
@@ -157,7 +166,9 @@ impl Place {
         let aside = set_aside(fresh.into_temp_path(), &read.bytes, bytes)?;
         match exchange(&aside, &self.target) {
             Ok(()) => self.look(aside, &read, ours),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Put::CHANGED),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(Put::Changed(Displaced::default()))
+            }
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                     self.put_unseen(aside, read)
@@ -170,10 +181,13 @@ impl Place {
 
     /// A first text; 0600.
     fn create(&self, bytes: &[u8]) -> io::Result<Put> {
+        file::create_directory(&self.directory)?;
         let fresh = like::fresh(&self.directory, FRESH, bytes, None)?;
         match fresh.persist_noclobber(&self.target) {
             Ok(_) => sync_directory(&self.directory).map(|()| Put::Done(None)),
-            Err(it) if it.error.kind() == ErrorKind::AlreadyExists => Ok(Put::CHANGED),
+            Err(it) if it.error.kind() == ErrorKind::AlreadyExists => {
+                Ok(Put::Changed(Displaced::default()))
+            }
             Err(it) => Err(it.error),
         }
     }
@@ -187,7 +201,7 @@ impl Place {
             return Ok(Put::Done(out.and_then(|it| it.held)));
         }
         match self.put_back(&aside, ours) {
-            Ok(lost) => synced.map(|()| Put::Changed { lost }),
+            Ok(displaced) => synced.map(|()| Put::Changed(displaced)),
             Err(error) => {
                 // Whatever it is, it is not ours to remove.
                 let _ = aside.keep();
@@ -196,9 +210,9 @@ impl Place {
         }
     }
 
-    /// Puts back what came out for `put`, and what comes out for that, until the newest save is at
-    /// the path. Saves that are at neither place then are returned.
-    fn put_back(&self, aside: &Path, ours: Stand) -> io::Result<Vec<Vec<u8>>> {
+    /// Puts back what came out for ours, and what comes out for that, until the newest save is at the
+    /// path.
+    fn put_back(&self, aside: &Path, ours: Stand) -> io::Result<Displaced> {
         let (mut put, mut is_ours, mut lost) = (ours, true, Vec::new());
         for _ in 0..MAX_TURNS {
             let newer = Stand::at(aside)?;
@@ -219,7 +233,7 @@ impl Place {
             }
             if is_done {
                 sync_directory(&self.directory)?;
-                return Ok(lost);
+                return Ok(Displaced { back: newer.held.map(|it| it.bytes), lost });
             }
             (put, is_ours) = (newer, false);
         }
@@ -229,7 +243,7 @@ impl Place {
     /// Renames over a file that was as it was read a moment ago.
     fn put_unseen(&self, fresh: TempPath, read: Held) -> io::Result<Put> {
         if !self.read().and_then(|it| it.is(&read)).unwrap_or(false) {
-            return Ok(Put::CHANGED);
+            return Ok(Put::Changed(Displaced::default()));
         }
         match fresh.persist(&self.target) {
             Ok(()) => sync_directory(&self.directory).map(|()| Put::Done(Some(read))),
@@ -240,10 +254,10 @@ impl Place {
     fn put_in_place(&self, read: &Held, bytes: &[u8], state_dir: &Path) -> io::Result<Put> {
         let written = Journal::new(state_dir, &self.target).write(read, bytes)?;
         // It was not displaced: what is written to it now is seen at the path.
-        Ok(if written { Put::Done(None) } else { Put::CHANGED })
+        Ok(if written { Put::Done(None) } else { Put::Changed(Displaced::default()) })
     }
 
-    /// Clears what a crash left, and returns saves that it would have lost. Only while the lock is
+    /// Clears what a crash left, and returns saves that are not at the path. Only while the lock is
     /// held: then no edit is under way.
     pub(super) fn sweep(&self) -> io::Result<Vec<Vec<u8>>> {
         let mut lost = Vec::new();
@@ -270,7 +284,7 @@ impl Place {
         if !begins(&left.bytes, old) && !begins(&left.bytes, new) {
             let stand = Stand::at(&self.target);
             match stand.ok().filter(|it| it.bytes().is_some_and(|it| begins(it, new))) {
-                Some(ours) => lost = self.put_back(aside, ours)?,
+                Some(ours) => lost = self.put_back(aside, ours)?.lost,
                 None => lost.push(left.bytes),
             }
         }
@@ -302,4 +316,125 @@ pub(super) fn is_mount(target: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_mount(_target: &Path) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, Place) {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t");
+        fs::write(&target, "").unwrap();
+        (dir, Place::find(&target).unwrap())
+    }
+
+    /// Adds a line to what it read, without a pause; the lines.
+    fn editor(target: &Path, until: &AtomicBool) -> Vec<String> {
+        let (fresh, mut lines) = (target.with_extension("by-hand"), Vec::new());
+        while !until.load(Ordering::Relaxed) {
+            let text = fs::read_to_string(target).unwrap();
+            let line = format!("by hand {}\n", lines.len());
+            fs::write(&fresh, text + &line).unwrap();
+            fs::rename(&fresh, target).unwrap();
+            lines.push(line);
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        }
+        lines
+    }
+
+    #[test]
+    fn no_save_is_destroyed_by_a_writer_in_a_hurry() {
+        let (dir, place) = place();
+        let until = AtomicBool::new(false);
+        let (mut met, mut kept) = (0, Vec::new());
+        let lines = std::thread::scope(|scope| {
+            let by_hand = scope.spawn(|| editor(&place.target, &until));
+            for at in 0..300 {
+                let read = place.read().unwrap();
+                let text = [&read.bytes[..], format!("ours {at}\n").as_bytes()].concat();
+                match place.put(Some(read), &text, Way::Exchange, dir.path()).unwrap() {
+                    Put::Done(_) => {}
+                    Put::Changed(Displaced { back, lost }) => {
+                        met += usize::from(back.is_some());
+                        kept.extend(back.into_iter().chain(lost));
+                    }
+                }
+            }
+            until.store(true, Ordering::Relaxed);
+            by_hand.join().unwrap()
+        });
+        let text = fs::read_to_string(&place.target).unwrap();
+        let kept: Vec<_> = kept.iter().map(|it| String::from_utf8_lossy(it)).collect();
+        for line in &lines {
+            let is_kept = text.contains(line) || kept.iter().any(|it| it.contains(line));
+            assert!(is_kept, "{line:?} of {} is gone", lines.len());
+        }
+        assert!(met > 0, "they never met");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left over");
+    }
+
+    #[test]
+    fn the_newest_save_is_at_the_path_and_those_before_it_are_returned() {
+        // Ours was put, `first` came out. Then somebody saved over ours, or moved it away.
+        for (saved_over, at_path, lost) in [
+            (None, "first", None),
+            (Some("second"), "second", Some("first")),
+            (Some(""), "", Some("first")),
+        ] {
+            for in_place in [false, true] {
+                let (dir, place) = place();
+                fs::write(&place.target, "ours").unwrap();
+                let ours = Stand::at(&place.target).unwrap();
+                let aside = dir.path().join("aside");
+                fs::write(&aside, "first").unwrap();
+                if let Some(text) = saved_over {
+                    let path = if in_place { place.target.clone() } else { dir.path().join("x") };
+                    fs::write(&path, text).unwrap();
+                    fs::rename(&path, &place.target).unwrap();
+                }
+                let Displaced { back, lost: found } = place.put_back(&aside, ours).unwrap();
+                assert_eq!(back.unwrap(), at_path.as_bytes());
+                assert_eq!(fs::read_to_string(&place.target).unwrap(), at_path);
+                assert_eq!(
+                    found,
+                    lost.map(|it| it.as_bytes().to_vec()).into_iter().collect::<Vec<_>>()
+                );
+            }
+        }
+        let (dir, place) = place();
+        let (aside, ours) = (dir.path().join("aside"), Stand::at(&place.target).unwrap());
+        fs::write(&aside, "first").unwrap();
+        fs::rename(&place.target, dir.path().join("t~")).unwrap();
+        assert_eq!(place.put_back(&aside, ours).unwrap().lost, Vec::<Vec<u8>>::new());
+        assert_eq!(fs::read_to_string(&place.target).unwrap(), "first");
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cleared_and_a_save_in_it_is_put_back() {
+        // What the path has, what is left beside it, and what the path has then.
+        for (at_path, aside, wanted, lost) in [
+            ("new", "old", "new", None),
+            ("old", "new", "old", None),
+            ("new", "saved", "saved", None),
+            ("saved later", "saved", "saved later", Some("saved")),
+        ] {
+            let (dir, place) = place();
+            fs::write(&place.target, at_path).unwrap();
+            let fresh = like::fresh(&place.directory, FRESH, aside.as_bytes(), None).unwrap();
+            let left = set_aside(fresh.into_temp_path(), b"old", b"new").unwrap().keep().unwrap();
+            fs::write(dir.path().join(format!("{FRESH}1")), "ne").unwrap();
+            fs::write(dir.path().join(format!("{ASIDE}somebody's")), "own").unwrap();
+            let found = place.sweep().unwrap();
+            assert_eq!(
+                found,
+                lost.map(|it| it.as_bytes().to_vec()).into_iter().collect::<Vec<_>>()
+            );
+            assert_eq!(fs::read_to_string(&place.target).unwrap(), wanted, "{at_path} {aside}");
+            assert!(!left.exists());
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "what is not ours stays");
+        }
+    }
 }

@@ -15,21 +15,20 @@ use std::{
 
 use serde_json::{Value, json};
 use tokenrouter::{
-    api::Overwritten,
     app::{
         Learned, Live,
-        edit::{Change, EditFailure, Input},
+        edit::{Change, EditFailure, Guard, Input},
         history::Origin,
     },
     config::{
         Revision,
-        edit::{Edit, Kind},
+        edit::{self, Edit, Kind},
     },
 };
 
 use crate::{
     edit_child::{Job, said, start},
-    edits::{BASE, Desk, change, editor, guarded, keys, set},
+    edits::{BASE, Desk, change, editor, keys},
     world::{World, eventually, scale},
 };
 
@@ -68,7 +67,7 @@ fn edit_by_hand(path: &Path, until: &AtomicBool, save: fn(&Path, &str)) -> Vec<S
         std::thread::sleep(Duration::from_micros(think * 20));
         save(path, &(text + &line));
         lines.push(line);
-        std::thread::sleep(Duration::from_micros(think * 300));
+        std::thread::sleep(Duration::from_micros(think * 1000));
     }
     lines
 }
@@ -92,18 +91,17 @@ fn save_in_pieces(path: &Path, text: &str) {
     }
 }
 
-/// Gathers what is listed, which is no more than the newest.
+/// Gathers what is listed, which is no more than the newest, with the patches.
 #[derive(Debug, Clone, Default)]
-struct Listed(Arc<Mutex<BTreeMap<String, Overwritten>>>);
+struct Listed(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Listed {
     fn gather(&self, live: &Live) {
         let mut all = self.0.lock().unwrap();
-        all.extend(live.overwritten().into_iter().map(|it| (it.revision_after.clone(), it)));
-    }
-
-    fn has(&self, revision: Revision) -> bool {
-        self.0.lock().unwrap().contains_key(&revision.to_string())
+        for it in live.overwritten() {
+            let patch = || fs::read_to_string(it.patch_file.unwrap()).unwrap();
+            all.entry(it.revision_after).or_insert_with(patch);
+        }
     }
 }
 
@@ -150,22 +148,22 @@ async fn writers_beside_an_editor(save: fn(&Path, &str)) {
     let kept = live.editor().history().list().unwrap();
     let lost = kept.iter().filter(|it| it.origin == Origin::Lost);
     let lost: Vec<_> = lost.map(|it| it.read().unwrap()).collect();
+    let listed = listed.0.lock().unwrap();
+    assert!(listed.values().all(|it| it.contains("\n+")), "patches are kept: {listed:?}");
     for line in &lines {
-        assert!(text.contains(line) || lost.iter().any(|it| it.contains(line)), "{line} is gone");
+        let is_listed = listed.values().any(|it| it.contains(&format!("+{line}")));
+        let is_kept = text.contains(line) || lost.iter().any(|it| it.contains(line));
+        assert!(is_kept || is_listed, "{line} is gone");
     }
     for (writer, edits) in acknowledged.iter().enumerate() {
-        let last = number_in(&text, writer);
+        let final_number = number_in(&text, writer);
         let replaced: HashMap<usize, usize> = edits.iter().map(|it| (it.2, it.0)).collect();
         for (at, revision, _) in edits {
             // It is there, or it was when the next edit replaced it, or it is listed.
-            let is_there = last == *at || replaced.contains_key(at);
-            assert!(is_there || listed.has(*revision), "edit {at} of w{writer} is gone, unsaid");
+            let is_there = final_number == *at || replaced.contains_key(at);
+            let is_listed = listed.contains_key(&revision.to_string());
+            assert!(is_there || is_listed, "edit {at} of w{writer} is gone, unsaid");
         }
-    }
-    let listed = listed.0.lock().unwrap();
-    for it in listed.values().rev().take(5) {
-        let patch = it.patch_file.as_ref().map(fs::read_to_string);
-        assert!(patch.is_none_or(|it| it.is_ok_and(|it| it.contains("@@"))), "{it:?}");
     }
     eprintln!(
         "{} saves by hand, {} lost; {} edits overwritten",
@@ -192,24 +190,24 @@ async fn writers_beside_an_editor_that_writes_in_pieces() {
 
 #[test]
 fn two_processes_do_not_lose_each_others_edits() {
-    let desk = Desk::with(BASE);
-    let count = scale(200);
-    let start = |name| {
-        let job = Job { dir: desk.dir.path(), name, count, in_place: false };
-        start(&job, &[], "")
-    };
-    let children = ["a", "b"].map(start);
-    for (mut child, out) in children {
-        assert_eq!(said(out).len(), 2 * count);
-        assert!(child.wait().unwrap().success());
+    for in_place in [false, true] {
+        let desk = Desk::with(BASE);
+        let count = scale(200);
+        let start = |name| {
+            let job = Job { dir: desk.dir.path(), name, count, in_place };
+            start(&job, &[], "")
+        };
+        let children = ["a", "b"].map(start);
+        for (mut child, out) in children {
+            assert_eq!(said(out).len(), 2 * count);
+            assert!(child.wait().unwrap().success());
+        }
+        let of = |name| (0..count).map(move |at| format!("{name}-{at}"));
+        let wanted: BTreeSet<_> = ["a", "b"].into_iter().flat_map(of).collect();
+        let found = keys(&desk.text());
+        assert!(wanted.is_subset(&found), "{:?}", wanted.difference(&found));
+        assert_eq!(desk.litter(), [""; 0]);
     }
-    let wanted: BTreeSet<_> = ["a", "b"]
-        .iter()
-        .flat_map(|name| (0..count).map(move |at| format!("{name}-{at}")))
-        .collect();
-    let found = keys(&desk.text());
-    assert!(wanted.is_subset(&found), "{:?}", wanted.difference(&found));
-    assert_eq!(desk.litter(), [""; 0]);
 }
 
 /// Two guarded edits and a save, each begun at a moment of its own.
@@ -217,9 +215,17 @@ async fn interleave(live: &Arc<Live>, path: &Path, round: usize) -> (usize, usiz
     let base = fs::read_to_string(path).unwrap();
     let random = tokenrouter::base::digest(format!("{round}"));
     let moment = |at: usize| Duration::from_micros(u64::from(random[at]) * 40);
-    let edit = |name: &'static str, at| {
-        let (live, wait) = (Arc::clone(live), moment(at));
-        let change = guarded(set(name, round % 50 + 1), &base);
+    let entries = edit::entries(&base, Kind::Key).unwrap();
+    let edit = |writer: usize| {
+        let (live, wait) = (Arc::clone(live), moment(writer));
+        let name = format!("w{writer}");
+        let etag = entries.iter().find(|it| it.name == name).unwrap().etag.clone();
+        // The whole text as one client saw it, or only the entry.
+        let guard = match random[4] % 2 {
+            0 => Guard::Revision(Revision::of(&base).to_string()),
+            _ => Guard::Entry { kind: Kind::Key, name, etag },
+        };
+        let change = Change { guard, ..number(writer, round + 1) };
         async move {
             tokio::time::sleep(wait).await;
             live.edit(change).await
@@ -234,28 +240,20 @@ async fn interleave(live: &Arc<Live>, path: &Path, round: usize) -> (usize, usiz
             if in_place { save_in_place(&path, &text) } else { save_by_rename(&path, &text) }
         })
     };
-    let (one, two, saved) = tokio::join!(
-        edit("limits.header_timeout_seconds", 0),
-        edit("limits.body_idle_seconds", 1),
-        save
-    );
+    let (one, two, saved) = tokio::join!(edit(0), edit(1), save);
     saved.unwrap();
     // What the watch and the poll do in a running torod.
     live.reload().await;
-    while live.editor().is_looking() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        live.reload().await;
-    }
     let text = fs::read_to_string(path).unwrap();
     let (mut stale, mut overwritten) = (0, 0);
-    for (name, edited) in [("header_timeout_seconds", one), ("body_idle_seconds", two)] {
+    for (writer, edited) in [one, two].into_iter().enumerate() {
         match edited {
             Ok(edited) => {
-                let is_there = text.contains(&format!("{name} = {}", round % 50 + 1));
+                let is_there = number_in(&text, writer) == round + 1;
                 let after = edited.after.to_string();
                 let is_listed = live.overwritten().iter().any(|it| it.revision_after == after);
                 overwritten += usize::from(is_listed);
-                assert!(is_there || is_listed, "round {round}: {name} is gone\n{text}");
+                assert!(is_there || is_listed, "round {round}: w{writer} is gone\n{text}");
             }
             Err(EditFailure::Stale { diff, current, .. }) => {
                 assert!(diff.contains("@@") && !current.is_empty(), "round {round}: {diff}");
@@ -264,13 +262,13 @@ async fn interleave(live: &Arc<Live>, path: &Path, round: usize) -> (usize, usiz
             Err(error) => panic!("round {round}: {error:?}"),
         }
     }
-    let line = format!("# by hand {round}\n");
+    let remark = format!("# by hand {round}\n");
     let is_kept = || {
         let kept = live.editor().history().list().unwrap();
         let mut lost = kept.iter().filter(|it| it.origin == Origin::Lost);
         lost.any(|it| it.read().unwrap() == by_hand)
     };
-    assert!(text.contains(&line) || is_kept(), "round {round}: the save is gone\n{text}");
+    assert!(text.contains(&remark) || is_kept(), "round {round}: the save is gone\n{text}");
     (stale, overwritten)
 }
 
@@ -279,7 +277,7 @@ async fn interleave_all(path: PathBuf, rounds: std::ops::Range<usize>) -> (usize
     let live = Arc::new(live);
     let (mut stale, mut overwritten) = (0, 0);
     for round in rounds {
-        fs::write(&path, format!("{BASE}# round {round}\n")).unwrap();
+        fs::write(&path, format!("{}# round {round}\n", numbered())).unwrap();
         live.reload().await;
         let (more_stale, more_overwritten) = interleave(&live, &path, round).await;
         (stale, overwritten) = (stale + more_stale, overwritten + more_overwritten);
