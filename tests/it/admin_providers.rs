@@ -217,6 +217,21 @@ async fn a_provider_is_tried_before_it_is_saved() {
     assert!(!world.config_text().contains("given-secret") && world.generation() == 1);
 }
 
+/// A server that answers whatever comes in plain HTTP.
+async fn plain_http() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let _ = socket.read(&mut [0; 512]).await;
+            let _ =
+                socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    addr
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_of_a_provider_is_said_in_words() {
     let (world, _) = world("").await;
@@ -248,7 +263,7 @@ async fn what_stands_in_the_way_of_a_provider_is_said_in_words() {
         (refused_base, "connect", "cannot be reached"),
         ("http://no-such-host.invalid/v1".to_owned(), "dns", "no address"),
         ("http://169.254.169.254/v1".to_owned(), "egress", "does not connect"),
-        (second.base().replace("http:", "https:"), "tls", "plain HTTP"),
+        (format!("https://{}/v1", plain_http().await), "tls", "plain HTTP"),
     ]);
     for (url, kind, words) in cases {
         let body = json!({
