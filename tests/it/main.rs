@@ -25,6 +25,7 @@ mod echo;
 mod edit_beside;
 mod edit_child;
 mod edit_crash;
+mod edit_overwritten;
 mod edit_write;
 mod edits;
 mod egress;
