@@ -1,7 +1,7 @@
 //! What stands before every route of the admin API, and what no answer of it ever holds.
 
 use serde_json::{Value, json};
-use tokenrouter::admin::ROUTES;
+use tokenrouter::{access::Right, admin::ROUTES};
 
 use crate::{
     admin::{API, asking, done, get, refused, world},
@@ -212,6 +212,18 @@ async fn what_is_almost_a_route_is_none() {
         assert_eq!(reply.status, wanted, "{method} {path}: {}", reply.text());
     }
     refused(&world, "PUT", "/providers/x", json!({}), (404, "not_found")).await;
+}
+
+#[test]
+fn all_but_keys_is_for_admins_alone() {
+    for row in ROUTES {
+        let wanted = match row.path {
+            "/admin" => Right::Public,
+            it if it.starts_with("/admin/api/access-tokens") => Right::DelegateKeys,
+            _ => Right::Administer,
+        };
+        assert_eq!(row.right, wanted, "{} {}", row.method, row.path);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
