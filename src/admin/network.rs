@@ -180,7 +180,7 @@ fn tls_of(text: &str) -> Result<TlsSettings, Refusal> {
 pub(super) async fn put_tls(ask: Ask) -> Answer {
     let form: TlsChange = ask.json()?;
     let write =
-        write::edit(&ask, To::File, |text| present(text, tls_edits(&form, &tls_of(text)?)?))
+        write::edit(&ask, To::File, |text| Ok(present(text, tls_edits(&form, &tls_of(text)?)?)))
             .await?;
     let mut told = serde_json::to_value(tls_of(&write.edited.text)?).unwrap_or_default();
     if let (Some(told), Ok(Value::Object(written))) =

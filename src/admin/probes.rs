@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{ProviderTest, Refreshed, Tested},
-    app::App,
+    app::{App, edit::Author},
     catalog::Provider,
     config::{
         Severity,
@@ -43,11 +43,12 @@ pub(super) async fn test(ask: Ask) -> Answer {
     let now = disk::read(&ask.app).await?;
     let stored = disk::entry(&now.text, Kind::Provider, name).map(|it| it.1);
     let had_credential = stored.as_ref().is_some_and(|it| it.contains_key("api_key"));
-    let (provider, kept) = merged(&ask.app, name, stored, given)?;
+    let (provider, kept) = merged(&ask.app, name, stored.as_ref(), &given)?;
     let note = (had_credential && !kept).then(|| {
         "the stored credential was not sent: it was entered for another address".to_owned()
     });
-    tracing::info!(target: "audit", provider = name, "provider tested");
+    let Author { who, from } = write::author(&ask);
+    tracing::info!(target: "audit", who, from, provider = name, "provider tested");
     let tag = now.revision.to_string();
     match probe(&ask.app.upstream, &provider, chat.as_deref()).await {
         Ok(it) => {
@@ -90,21 +91,20 @@ fn keys(
 fn merged(
     app: &App,
     name: &str,
-    stored: Option<Map<String, Value>>,
-    given: Map<String, Value>,
+    stored: Option<&Map<String, Value>>,
+    given: &Map<String, Value>,
 ) -> Result<(Arc<Provider>, bool), Refusal> {
-    let old = stored.clone().unwrap_or_default();
-    let mut new = old.clone();
-    for (key, value) in given.clone() {
+    let mut new = stored.cloned().unwrap_or_default();
+    for (key, value) in given {
         if value.is_null() {
-            new.remove(&key)
+            new.remove(key);
         } else {
-            new.insert(key, value)
-        };
+            new.insert(key.clone(), value.clone());
+        }
     }
     new.insert("name".to_owned(), name.into());
     new.insert("enabled".to_owned(), true.into());
-    let same = stored.is_some() && Origins::of_entry(&new).take(&Origins::of_entry(&old));
+    let same = stored.is_some_and(|it| Origins::of_entry(&new).take(&Origins::of_entry(it)));
     if !same {
         for key in ["api_key", "headers", "auth_token", "refresh_token"] {
             if !given.contains_key(key) {

@@ -74,7 +74,7 @@ async fn get(ask: &Ask, table: &str, names: &[String]) -> Answer {
 
 async fn apply(ask: &Ask, table: &str, values: Map<String, Value>, names: &[String]) -> Answer {
     let edits = edits(table, values);
-    let write = write::edit(ask, To::File, |text| present(text, edits.clone())).await?;
+    let write = write::edit(ask, To::File, |text| Ok(present(text, edits.clone()))).await?;
     answer(ask, &write, table, names)
 }
 
@@ -99,12 +99,12 @@ pub(super) fn edits(table: &str, values: Map<String, Value>) -> Vec<Edit> {
 }
 
 /// What is not there cannot be taken out, and need not.
-pub(super) fn present(text: &str, edits: Vec<Edit>) -> Result<Vec<Edit>, Refusal> {
+pub(super) fn present(text: &str, edits: Vec<Edit>) -> Vec<Edit> {
     let is_there = |it: &Edit| match it {
         Edit::Unset { path } => edit::value(text, path).is_ok_and(|it| it.is_some()),
         _ => true,
     };
-    Ok(edits.into_iter().filter(is_there).collect())
+    edits.into_iter().filter(is_there).collect()
 }
 
 /// The values of a table, each its default where the file has none.

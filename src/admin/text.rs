@@ -25,7 +25,7 @@ const TOML: &str = "application/toml";
 pub(super) async fn get(ask: Ask) -> Answer {
     let OnDisk { text, revision } = disk::read(&ask.app).await?;
     let (text, tag) = (mask::mask(&text), revision.to_string());
-    if body::media_type(&ask.head.headers, header::ACCEPT).as_deref() == Some(TOML) {
+    if wants_toml(&ask) {
         return Ok(toml(text, &tag));
     }
     let live = revision == ask.app.live.snapshot().revision;
@@ -106,12 +106,20 @@ pub(super) async fn kept(ask: Ask) -> Answer {
     })?;
     let tag = crate::config::Revision::of(&text).to_string();
     let text = mask::mask(&text);
-    if body::media_type(&ask.head.headers, header::ACCEPT).as_deref() == Some(TOML) {
+    if wants_toml(&ask) {
         return Ok(toml(text, &tag));
     }
     let live = tag == ask.app.live.snapshot().revision.to_string();
     let source = ask.app.live.path().display().to_string();
     ok(&ConfigText { text, revision: tag.clone(), source, live }, &tag)
+}
+
+/// Whether the client names that type, and JSON not before it.
+fn wants_toml(ask: &Ask) -> bool {
+    let accept = ask.head.headers.get(header::ACCEPT).and_then(|it| it.to_str().ok());
+    let mut types = accept.unwrap_or_default().split(',');
+    let mut types = types.by_ref().map(|it| it.split(';').next().unwrap_or_default().trim());
+    types.find(|it| [TOML, "application/json"].contains(it)) == Some(TOML)
 }
 
 fn unreadable(error: &std::io::Error) -> Refusal {

@@ -54,11 +54,11 @@ pub(super) async fn edit(
 ) -> Result<Write, Refusal> {
     write(ask, |before, resolved| {
         if resolved.config.is_none() {
-            return Err(broken(ask.app.live.path(), &before.text, resolved));
+            return Err(broken(ask.app.live.path(), &before.text, resolved.problems));
         }
         check(ask, to, before)?;
         let edits = decide(&before.text)?;
-        let after = edit::apply(&before.text, &edits).map_err(cannot)?;
+        let after = edit::apply(&before.text, &edits).map_err(|it| cannot(&it))?;
         Ok((Input::Edits(edits), after))
     })
     .await
@@ -105,7 +105,7 @@ fn is_administered(config: &config::Config) -> bool {
 }
 
 /// Who the audit line names.
-fn author(ask: &Ask) -> Author {
+pub(super) fn author(ask: &Ask) -> Author {
     let (who, from) = match (&ask.caller.key, ask.arrival.peer) {
         (Some(key), Peer::Tcp(peer)) => {
             (key.name.to_string(), peer.ip().to_canonical().to_string())
@@ -159,15 +159,15 @@ fn patch(app: &App, old: &str, new: &str) -> String {
 }
 
 /// 409: only a whole new text mends a file that does not load.
-pub(super) fn broken(path: &Path, text: &str, resolved: Resolved) -> Refusal {
+pub(super) fn broken(path: &Path, text: &str, found: Vec<config::Problem>) -> Refusal {
     let message =
         "the file on disk does not load; mend it first, by hand or with `PUT /admin/api/config`";
     Refusal::new(409, "invalid_request_error", "config_broken", message)
-        .with("problems", disk::problems(path, text, resolved.problems))
+        .with("problems", disk::problems(path, text, found))
 }
 
 /// An edit that cannot be done to this text.
-fn cannot(error: EditError) -> Refusal {
+fn cannot(error: &EditError) -> Refusal {
     let message = error.to_string();
     let (status, code) = match error {
         EditError::NoEntry { .. } => (404, "not_found"),
@@ -183,13 +183,9 @@ fn cannot(error: EditError) -> Refusal {
 pub(super) fn refused(app: &App, failure: EditFailure, before: &str) -> Refusal {
     let path = app.live.path();
     match failure {
-        EditFailure::Edit(error) => cannot(error),
+        EditFailure::Edit(error) => cannot(&error),
         EditFailure::Invalid { text, problems } => invalid(disk::problems(path, &text, problems)),
-        EditFailure::BrokenOnDisk { text, problems } => broken(
-            path,
-            &text,
-            Resolved { config: None, problems, watched: Vec::new(), secrets: [0; 32] },
-        ),
+        EditFailure::BrokenOnDisk { text, problems } => broken(path, &text, problems),
         EditFailure::Managed { why, text, .. } => {
             // What the caller sent, it may see; what it must not know stands as in the text it reads.
             let text = mask::mask_known(&text, before);

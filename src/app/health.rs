@@ -23,7 +23,10 @@ pub struct Look {
 
 /// The last look at each provider, by name.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<HashMap<Arc<str>, (Arc<Provider>, Look)>>);
+pub struct Health(Mutex<HashMap<Arc<str>, Looked>>);
+
+/// A look, and at what.
+type Looked = (Arc<Provider>, Look);
 
 impl Health {
     pub(super) fn note(

@@ -98,7 +98,9 @@ pub fn value(path: &str, mut value: Value) -> Value {
     let mut schema = full_schema();
     for part in path.split('.') {
         schema = &schema["properties"][part];
-        schema = schema.get("items").unwrap_or(schema);
+    }
+    if value.is_object() {
+        schema = schema.get("items").unwrap_or(schema); // an entry
     }
     hide(schema, &mut value);
     value

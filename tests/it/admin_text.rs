@@ -5,7 +5,10 @@ use tokenrouter::config::Revision;
 
 use crate::{
     admin::{asking, done, get, refused, send, send_if, world},
-    world::{World, eventually},
+    process::{Torod, directory, program_after},
+    samples::CHAT,
+    scripted::{Script, Scripted},
+    world::{CONFIG, World, eventually},
 };
 
 /// The masked text and its tag.
@@ -120,8 +123,7 @@ async fn a_text_that_would_not_load_is_refused_with_all_its_problems() {
 async fn a_mask_is_no_way_to_move_a_credential() {
     let (world, provider) = world("").await;
     let (text, tag) = masked(&world).await;
-    let elsewhere =
-        crate::scripted::Scripted::always(crate::scripted::Script::json(200, "{}")).await;
+    let elsewhere = Scripted::always(Script::json(200, "{}")).await;
     let moved = text.replace(&provider.base(), &elsewhere.base());
     assert_ne!(moved, text);
     let reply = send_if(&world, "PUT", "/config", &tag, json!({ "text": moved })).await;
@@ -264,4 +266,22 @@ async fn earlier_texts_are_kept_and_shown_masked() {
     }
     let (schema, _) = get(&world, "/config/schema").await;
     assert!(schema["properties"]["providers"].is_object());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_the_file_is_as_it_was() {
+    let provider = Scripted::always(Script::json(200, CHAT)).await;
+    let dir =
+        directory(&format!("{CONFIG}\n#{}\n", "x".repeat(200_000)), &[("scripted", &provider)]);
+    let before = std::fs::read_to_string(dir.path().join("torod.toml")).unwrap();
+    let command = program_after(&dir, "trap '' XFSZ; ulimit -f 320");
+    let torod = Torod::launch(dir, command).listens().await;
+    let ask = torod.ask("PUT", "/admin/api/settings/logs");
+    let ask = ask.header("content-type", "application/json").body(r#"{"level":"debug"}"#);
+    let reply = ask.send().await;
+    assert_eq!((reply.status, reply.code().as_str()), (507, "no_space"), "{}", reply.text());
+    let after = std::fs::read_to_string(torod.dir.path().join("torod.toml")).unwrap();
+    assert!(after == before, "it is whole");
+    let status = torod.ask("GET", "/admin/api/config/status").send().await.json();
+    assert_eq!(status["generation"], 1);
 }

@@ -12,6 +12,7 @@ mod admin;
 mod admin_guards;
 mod admin_keys;
 mod admin_lossless;
+mod admin_probes;
 mod admin_providers;
 mod admin_settings;
 mod admin_text;
