@@ -412,11 +412,11 @@ fn an_editor_replaces_the_file_only_when_it_loads() {
     let (place, said) = edited("sed -i s/info/debug/");
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(changed(TEXT, &place.text()).1, ["level = \"debug\" # as it was"]);
-    for (editor, code, mark) in [
-        ("true", 0, "nothing to change"),
-        ("false", 1, "editor"),
-        ("sed -i s/info/loud/", 3, "logs.level"),
-        ("sed -i s/info/debug/ torod.toml; sed -i s/info/warn/", 1, "changed"),
+    for (editor, code, mark, is_kept) in [
+        ("true", 0, "nothing to change", false),
+        ("false", 1, "editor", false),
+        ("sed -i s/info/loud/", 3, "logs.level", true),
+        ("sed -i s/info/debug/ torod.toml; sed -i s/info/warn/", 1, "changed", true),
     ] {
         let (place, said) = edited(editor);
         assert_eq!(said.code, Some(code), "{editor}: {said:?}");
@@ -424,7 +424,9 @@ fn an_editor_replaces_the_file_only_when_it_loads() {
         let same = place.text() == TEXT || editor.contains("torod.toml");
         assert!(same && !place.text().contains("warn"), "{editor}");
         assert!(!said.err.contains("very-secret"), "{}", said.err);
-        if let Some((_, kept)) = said.err.split_once("your text is kept: ") {
+        let kept = said.err.split_once("your text is kept: ");
+        assert_eq!(kept.is_some(), is_kept, "{editor}: {}", said.err);
+        if let Some((_, kept)) = kept {
             let kept = PathBuf::from(kept.trim());
             assert_ne!(fs::read_to_string(&kept).unwrap(), TEXT, "{editor}");
             fs::remove_dir_all(kept.parent().unwrap()).unwrap();

@@ -88,6 +88,27 @@ async fn a_first_run_asks_tries_shows_and_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_typed_ahead_are_neither_lost_nor_shown() {
+    let provider = provider().await;
+    let dir = tempfile::tempdir().unwrap();
+    let terminal = wizard(dir.path(), &["config"]);
+    terminal.choose("Where should torod listen?", 0).await;
+    terminal.choose("How should it be served?", 0).await;
+    terminal.shows("Looking for model servers").await;
+    let url = provider.base();
+    let ahead = format!(
+        "any openai{ENTER}mine{ENTER}{url}{ENTER}{DOWN}{ENTER}sk-very-secret-typed{ENTER}{ENTER}"
+    );
+    terminal.types(&ahead);
+    let questions = ["What about them?", "Write "];
+    if terminal.asks_one_of(&questions).await == questions[0] {
+        return; // a model server runs on this machine, and the keys were for other questions
+    }
+    terminal.shows("+name = \"mine\"").await;
+    assert!(!terminal.said().contains("very-secret"), "{}", terminal.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_without_a_file_begins_with_the_wizard() {
     let dir = tempfile::tempdir().unwrap();
     let mut terminal = wizard(dir.path(), &["serve"]);
@@ -213,11 +234,7 @@ async fn a_file_that_changed_meanwhile_keeps_both_changes() {
     let text = fill(CONFIG, &[("scripted", &provider)]);
     let dir = directory(&text);
     let mut terminal = wizard(dir.path(), &["config"]);
-    terminal.choose("What is to be done?", 0).await;
-    terminal.enter("Providers", "scripted").await;
-    terminal.choose("Provider `scripted`", 4).await;
-    terminal.answer("Provider `scripted`", &(DOWN.repeat(6) + ENTER)).await;
-    terminal.enter("Providers", "back").await;
+    switch_scripted(&terminal).await;
     let theirs = text.replace("shutdown_seconds = 5", "shutdown_seconds = 6 # theirs");
     fs::write(dir.path().join("torod.toml"), &theirs).unwrap();
     terminal.choose("What is to be done?", 8).await;
@@ -228,6 +245,27 @@ async fn a_file_that_changed_meanwhile_keeps_both_changes() {
     let after = read(dir.path());
     assert!(after.contains("shutdown_seconds = 6 # theirs"), "{after}");
     assert!(after.contains("enabled = false"), "{after}");
+
+    // What there is no place for any more is said and left out.
+    let mut terminal = wizard(dir.path(), &["config"]);
+    switch_scripted(&terminal).await;
+    let cut = text.find("[[providers]]\nname = \"scripted\"").unwrap();
+    let theirs = text[..cut].replace("\"scripted\"", "\"echo\"");
+    fs::write(dir.path().join("torod.toml"), &theirs).unwrap();
+    terminal.choose("What is to be done?", 8).await;
+    terminal.answer("Write ", "y").await;
+    terminal.shows("Left out: there is no provider `scripted`").await;
+    terminal.choose("What is to be done?", 7).await;
+    assert_eq!((terminal.ended().await, read(dir.path())), (Some(0), theirs));
+}
+
+/// Switches the provider off, or on again.
+async fn switch_scripted(terminal: &Terminal) {
+    terminal.choose("What is to be done?", 0).await;
+    terminal.enter("Providers", "scripted").await;
+    terminal.choose("Provider `scripted`", 4).await;
+    terminal.answer("Provider `scripted`", &(DOWN.repeat(6) + ENTER)).await;
+    terminal.enter("Providers", "back").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

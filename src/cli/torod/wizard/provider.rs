@@ -353,6 +353,6 @@ fn change_base_url(session: &mut Session, provider: &Provider) -> anyhow::Result
 }
 
 fn has_credential(text: &str, name: &str) -> bool {
-    let value = edit::value(text, &format!("providers.\"{name}\".api_key"));
+    let value = edit::value(text, &format!("providers.{}.api_key", toml::Value::from(name)));
     value.is_ok_and(|it| it.is_some())
 }
