@@ -355,6 +355,15 @@ fn a_secret_comes_by_stdin_and_goes_nowhere_else() {
 }
 
 #[test]
+fn a_credential_in_a_file_is_found_wherever_torod_starts() {
+    let place = Place::with(TEXT);
+    let real = place.dir.path().canonicalize().unwrap();
+    place.done(&["provider", "add", "groq", "--api-key-file", "keys/groq"]);
+    let wanted = format!("api_key = \"${{file:{}/keys/groq}}\"", real.display());
+    assert!(place.text().contains(&wanted), "{}", place.text());
+}
+
+#[test]
 fn a_new_key_is_printed_once_and_only_its_hash_is_kept() {
     let place = Place::with(TEXT);
     let words = ["key", "add", "--id", "ci", "--expires", "30d", "--models", "far/*,fast"];
