@@ -355,6 +355,15 @@ fn a_secret_comes_by_stdin_and_goes_nowhere_else() {
 }
 
 #[test]
+fn a_credential_in_a_file_is_found_wherever_torod_starts() {
+    let place = Place::with(TEXT);
+    let real = place.dir.path().canonicalize().unwrap();
+    place.done(&["provider", "add", "groq", "--api-key-file", "keys/groq"]);
+    let wanted = format!("api_key = \"${{file:{}/keys/groq}}\"", real.display());
+    assert!(place.text().contains(&wanted), "{}", place.text());
+}
+
+#[test]
 fn a_new_key_is_printed_once_and_only_its_hash_is_kept() {
     let place = Place::with(TEXT);
     let words = ["key", "add", "--id", "ci", "--expires", "30d", "--models", "far/*,fast"];
@@ -412,11 +421,11 @@ fn an_editor_replaces_the_file_only_when_it_loads() {
     let (place, said) = edited("sed -i s/info/debug/");
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(changed(TEXT, &place.text()).1, ["level = \"debug\" # as it was"]);
-    for (editor, code, mark) in [
-        ("true", 0, "nothing to change"),
-        ("false", 1, "editor"),
-        ("sed -i s/info/loud/", 3, "logs.level"),
-        ("sed -i s/info/debug/ torod.toml; sed -i s/info/warn/", 1, "changed"),
+    for (editor, code, mark, is_kept) in [
+        ("true", 0, "nothing to change", false),
+        ("false", 1, "editor", false),
+        ("sed -i s/info/loud/", 3, "logs.level", true),
+        ("sed -i s/info/debug/ torod.toml; sed -i s/info/warn/", 1, "changed", true),
     ] {
         let (place, said) = edited(editor);
         assert_eq!(said.code, Some(code), "{editor}: {said:?}");
@@ -424,7 +433,9 @@ fn an_editor_replaces_the_file_only_when_it_loads() {
         let same = place.text() == TEXT || editor.contains("torod.toml");
         assert!(same && !place.text().contains("warn"), "{editor}");
         assert!(!said.err.contains("very-secret"), "{}", said.err);
-        if let Some((_, kept)) = said.err.split_once("your text is kept: ") {
+        let kept = said.err.split_once("your text is kept: ");
+        assert_eq!(kept.is_some(), is_kept, "{editor}: {}", said.err);
+        if let Some((_, kept)) = kept {
             let kept = PathBuf::from(kept.trim());
             assert_ne!(fs::read_to_string(&kept).unwrap(), TEXT, "{editor}");
             fs::remove_dir_all(kept.parent().unwrap()).unwrap();

@@ -107,3 +107,13 @@ async fn a_provider_is_tested_with_what_the_file_has() {
     let said = config(dir.path(), &["provider", "test", "echo"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_torod_says_of_an_error_is_read() {
+    let provider = Scripted::always(Script::json(200, samples::CHAT)).await;
+    let world = World::over(&provider).await;
+    let socket = world.dir.path().join("state/control.sock");
+    let answer = tokenrouter::client::get::<serde_json::Value>(&socket, "/v1/models/nobody").await;
+    let error = answer.unwrap_err().to_string();
+    assert!(error.starts_with("torod answered 404") && error.contains("nobody"), "{error}");
+}

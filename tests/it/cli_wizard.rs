@@ -15,7 +15,7 @@ const PATHS: [&str; 4] = ["--config", "torod.toml", "--state-dir", "state"];
 
 fn wizard(dir: &Path, words: &[&str]) -> Terminal {
     let words = [&PATHS[..], words].concat();
-    Terminal::torod(dir, &words, &[("GROQ_API_KEY", "gsk-of-the-environment")])
+    Terminal::torod(dir, &words, &[("OLLAMA_API_KEY", "sk-of-the-environment")])
 }
 
 async fn provider() -> Scripted {
@@ -66,18 +66,32 @@ async fn a_first_run_asks_tries_shows_and_writes() {
     begin_first(&terminal).await;
     add_scripted(&terminal, &provider).await;
     assert_eq!(provider.lists(), 1, "the test asks the provider itself");
+    // One whose variable is set stands first, and is kept though it may not run here.
+    for next in [3, 2] {
+        terminal.choose("Add a provider", 1).await;
+        terminal.choose("The key for Ollama", 0).await;
+        let questions = ["What now?", "Add a provider"];
+        if terminal.asks_one_of(&questions).await == questions[1] {
+            break;
+        }
+        terminal.choose(questions[0], next).await;
+    }
     terminal.choose("Add a provider", 0).await;
+    terminal.choose("The default provider", 0).await;
     terminal.shows("+default_provider = \"mine\"").await;
     terminal.shows("+api_key = \"***#").await;
     assert!(!dir.path().join("torod.toml").exists(), "nothing is written before the yes");
     terminal.answer("Write ", ENTER).await;
     assert_eq!(terminal.ended().await, Some(0));
     let (said, text) = (terminal.said(), read(dir.path()));
-    assert!(!said.contains("very-secret") && !said.contains("gsk-of"), "{said}");
+    assert!(!said.contains("very-secret") && !said.contains("sk-of-the"), "{said}");
     let file: toml::Table = text.parse().unwrap();
     let added = &file["providers"][1];
     assert_eq!(added["api_key"].as_str(), Some("sk-very-secret-typed"));
     assert_eq!(added["base_url"].as_str(), Some(provider.base().as_str()));
+    let referred = &file["providers"][2];
+    assert_eq!(referred["name"].as_str(), Some("ollama"));
+    assert_eq!(referred["api_key"].as_str(), Some("${env:OLLAMA_API_KEY}"));
     assert!(!file.contains_key("tls"), "of what is not built nothing is written");
     let key = said.split_whitespace().rfind(|it| it.starts_with("tr_")).unwrap();
     assert_eq!(said.matches(key).count(), 1, "the key is shown once");
@@ -85,6 +99,27 @@ async fn a_first_run_asks_tries_shows_and_writes() {
     assert_eq!(file["incoming_tokens"][0]["key_hash"].as_str(), Some(hash.as_str()));
     let mode = fs::metadata(dir.path().join("torod.toml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_typed_ahead_are_neither_lost_nor_shown() {
+    let provider = provider().await;
+    let dir = tempfile::tempdir().unwrap();
+    let terminal = wizard(dir.path(), &["config"]);
+    terminal.choose("Where should torod listen?", 0).await;
+    terminal.choose("How should it be served?", 0).await;
+    terminal.shows("Looking for model servers").await;
+    let url = provider.base();
+    let ahead = format!(
+        "any openai{ENTER}mine{ENTER}{url}{ENTER}{DOWN}{ENTER}sk-very-secret-typed{ENTER}{ENTER}"
+    );
+    terminal.types(&ahead);
+    let questions = ["What about them?", "Write "];
+    if terminal.asks_one_of(&questions).await == questions[0] {
+        return; // a model server runs on this machine, and the keys were for other questions
+    }
+    terminal.shows("+name = \"mine\"").await;
+    assert!(!terminal.said().contains("very-secret"), "{}", terminal.said());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,11 +248,7 @@ async fn a_file_that_changed_meanwhile_keeps_both_changes() {
     let text = fill(CONFIG, &[("scripted", &provider)]);
     let dir = directory(&text);
     let mut terminal = wizard(dir.path(), &["config"]);
-    terminal.choose("What is to be done?", 0).await;
-    terminal.enter("Providers", "scripted").await;
-    terminal.choose("Provider `scripted`", 4).await;
-    terminal.answer("Provider `scripted`", &(DOWN.repeat(6) + ENTER)).await;
-    terminal.enter("Providers", "back").await;
+    switch_scripted(&terminal).await;
     let theirs = text.replace("shutdown_seconds = 5", "shutdown_seconds = 6 # theirs");
     fs::write(dir.path().join("torod.toml"), &theirs).unwrap();
     terminal.choose("What is to be done?", 8).await;
@@ -228,6 +259,27 @@ async fn a_file_that_changed_meanwhile_keeps_both_changes() {
     let after = read(dir.path());
     assert!(after.contains("shutdown_seconds = 6 # theirs"), "{after}");
     assert!(after.contains("enabled = false"), "{after}");
+
+    // What there is no place for any more is said and left out.
+    let mut terminal = wizard(dir.path(), &["config"]);
+    switch_scripted(&terminal).await;
+    let cut = text.find("[[providers]]\nname = \"scripted\"").unwrap();
+    let theirs = text[..cut].replace("\"scripted\"", "\"echo\"");
+    fs::write(dir.path().join("torod.toml"), &theirs).unwrap();
+    terminal.choose("What is to be done?", 8).await;
+    terminal.answer("Write ", "y").await;
+    terminal.shows("Left out: there is no provider `scripted`").await;
+    terminal.choose("What is to be done?", 7).await;
+    assert_eq!((terminal.ended().await, read(dir.path())), (Some(0), theirs));
+}
+
+/// Switches the provider off, or on again.
+async fn switch_scripted(terminal: &Terminal) {
+    terminal.choose("What is to be done?", 0).await;
+    terminal.enter("Providers", "scripted").await;
+    terminal.choose("Provider `scripted`", 4).await;
+    terminal.answer("Provider `scripted`", &(DOWN.repeat(6) + ENTER)).await;
+    terminal.enter("Providers", "back").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(in crate::cli) enum Told {
     /// None runs with this file, or nothing was written.
     Nobody,
-    /// The text is live as this generation; keys that wait for a restart.
-    Live(u64, Vec<String>),
+    /// The text is live, with what there is to say of it.
+    Live(ConfigStatus),
     /// It has the text and keeps to the last good one.
     Refused(Vec<Problem>),
 }
@@ -34,10 +34,14 @@ impl Told {
     pub(super) fn say(&self) {
         match self {
             Self::Nobody => {}
-            Self::Live(generation, waiting) => {
-                ui::say(&format!("live as generation {generation}"));
-                if !waiting.is_empty() {
-                    ui::say(&format!("waits for a restart: {}", waiting.join(", ")));
+            Self::Live(status) => {
+                ui::say(&format!("live as generation {}", status.generation));
+                for it in errors(status) {
+                    ui::say(&line(it));
+                }
+                if !status.restart_required.is_empty() {
+                    let waiting = status.restart_required.join(", ");
+                    ui::say(&format!("waits for a restart: {waiting}"));
                 }
             }
             Self::Refused(problems) => {
@@ -48,6 +52,11 @@ impl Told {
             }
         }
     }
+}
+
+/// What keeps a live text from acting, such as an address that is taken.
+pub(in crate::cli) fn errors(status: &ConfigStatus) -> impl Iterator<Item = &Problem> {
+    status.problems.iter().filter(|it| it.severity == "error")
 }
 
 pub(in crate::cli) fn line(it: &Problem) -> String {
@@ -73,7 +82,7 @@ pub(in crate::cli) fn tell(file: &ConfigFile, after: Revision) -> anyhow::Result
             }
             now = status().await?;
         }
-        Ok(Told::Live(now.generation, now.restart_required))
+        Ok(Told::Live(now))
     };
     let answer: Result<Result<_, ClientError>, _> =
         runtime()?.block_on(async { tokio::time::timeout(PATIENCE, telling).await });

@@ -122,9 +122,9 @@ fn print_json(
         "patch": how.secrets.patch(file.name(), old, &edited.text),
         "problems": edited.problems,
     });
-    if let Told::Live(generation, waiting) = told {
-        object["generation"] = (*generation).into();
-        object["restart_required"] = waiting.clone().into();
+    if let Told::Live(status) = told {
+        object["generation"] = status.generation.into();
+        object["restart_required"] = status.restart_required.clone().into();
     }
     for (key, value) in more {
         object[key] = value.clone();

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
 };
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::{runtime::Runtime, signal::unix};
 
 /// Questions are asked on stderr and answered on stdin.
@@ -84,7 +84,7 @@ pub(super) fn choose<T: Clone + Eq>(
     prompt: &str,
     items: &[(T, impl Display, impl Display)],
 ) -> io::Result<T> {
-    cliclack::select(prompt).items(items).max_rows(12).interact()
+    cliclack::select(prompt).items(items).max_rows(rows()).interact()
 }
 
 /// One of many things, found by typing.
@@ -92,7 +92,13 @@ pub(super) fn search<T: Clone + Eq>(
     prompt: &str,
     items: &[(T, impl Display, impl Display)],
 ) -> io::Result<T> {
-    cliclack::select(prompt).items(items).filter_mode().max_rows(10).interact()
+    cliclack::select(prompt).items(items).filter_mode().max_rows(rows()).interact()
+}
+
+/// So many items that the question fits on the screen: what is above it could not be drawn over.
+fn rows() -> usize {
+    let screen = tcgetwinsize(io::stderr()).map_or(24, |it| usize::from(it.ws_row));
+    screen.saturating_sub(8).clamp(3, 12)
 }
 
 pub(super) fn confirm(prompt: &str, initial: bool) -> io::Result<bool> {

@@ -22,13 +22,22 @@ use crate::{
 
 /// Asks for one more provider, until there is one or none is wanted; its name.
 pub(super) fn add(session: &mut Session, none: &str) -> anyhow::Result<Option<String>> {
-    let Some(preset) = pick(session, none)? else { return Ok(None) };
-    let name = name(session, preset)?;
+    while let Some(preset) = pick(session, none)? {
+        let name = name(session, preset)?;
+        if add_one(session, preset, &name)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks for the rest of a provider; whether it is in.
+fn add_one(session: &mut Session, preset: &Preset, name: &str) -> anyhow::Result<bool> {
     let mut base_url = base_url(preset, None)?;
     let before = session.pending.clone();
     loop {
         let mut values = Map::new();
-        values.insert("name".to_owned(), name.as_str().into());
+        values.insert("name".to_owned(), name.into());
         values.insert("provider_type".to_owned(), preset.name.as_str().into());
         if let Some(url) = &base_url {
             values.insert("base_url".to_owned(), url.as_str().into());
@@ -37,17 +46,15 @@ pub(super) fn add(session: &mut Session, none: &str) -> anyhow::Result<Option<St
             values.insert("api_key".to_owned(), text.into());
         }
         let is_taken = session.take(vec![Edit::Add { kind: Kind::Provider, values }])?;
-        match kept(session, &name, is_taken, "Leave it out")? {
-            Kept::Yes => return Ok(Some(name)),
-            Kept::No => {
-                session.pending = before;
-                return Ok(None);
-            }
-            Kept::Change => {
-                session.pending = before.clone();
-                base_url = self::base_url(preset, base_url.as_deref())?;
-            }
+        let kept = kept(session, name, is_taken, "Leave it out")?;
+        if matches!(kept, Kept::Yes) {
+            return Ok(true);
         }
+        session.pending = before.clone();
+        if matches!(kept, Kept::No) {
+            return Ok(false);
+        }
+        base_url = self::base_url(preset, base_url.as_deref())?;
     }
 }
 
@@ -353,6 +360,6 @@ fn change_base_url(session: &mut Session, provider: &Provider) -> anyhow::Result
 }
 
 fn has_credential(text: &str, name: &str) -> bool {
-    let value = edit::value(text, &format!("providers.\"{name}\".api_key"));
+    let value = edit::value(text, &format!("providers.{}.api_key", toml::Value::from(name)));
     value.is_ok_and(|it| it.is_some())
 }

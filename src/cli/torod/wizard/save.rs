@@ -6,7 +6,7 @@ use cliclack::log;
 
 use super::{
     super::{
-        config::live::{is_same_file, line, until},
+        config::live::{errors, is_same_file, line, until},
         first::try_it,
     },
     End, ask,
@@ -160,12 +160,15 @@ fn say_live(session: &mut Session, after: Revision) -> anyhow::Result<()> {
     };
     let Ok(answer) = session.terminal.work(title, waiting, done)?;
     match answer {
-        Ok(status) if status.revision == wanted => cliclack::outro("Done.")?,
         Ok(status) => {
-            for it in &status.problems {
-                log::error(line(it))?;
+            for it in errors(&status) {
+                log::error(cliclack::termwrap(&line(it), 4))?;
             }
-            cliclack::outro("`torod config wait` waits for it, `torod status` says more.")?;
+            cliclack::outro(if status.revision == wanted {
+                "Done."
+            } else {
+                "`torod config wait` waits for it, `torod status` says more."
+            })?;
         }
         Err(_) => cliclack::outro("`torod serve` starts it.")?,
     }
