@@ -44,5 +44,8 @@ mod script;
 mod scripted;
 mod secrets;
 mod stream;
+mod upstream_early;
+mod upstream_kept;
+
 mod wire;
 mod world;
