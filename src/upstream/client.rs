@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -31,8 +31,14 @@ use super::{
     Reply, ReplyBody, UpstreamError,
     connect::{self, Connector},
     connection::{Connection, Http1Body},
+    http1::{Head, write_head},
     pool::{Origin, Pool},
 };
+
+/// A provider that closes what is idle may do so while a request is on its way to it. It has not
+/// read that request, so it is sent again. It tells within a round trip; what ends later ends with
+/// the provider's knowledge, and is not asked twice.
+const CROSSING: Duration = Duration::from_millis(300);
 
 /// An outgoing body: slices of what the client sent. Its length is known.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +47,6 @@ pub struct Pieces(VecDeque<Bytes>);
 impl Pieces {
     pub fn new(pieces: Vec<Bytes>) -> Self {
         Self(pieces.into())
-    }
-}
-
-impl Pieces {
-    pub(super) fn into_pieces(self) -> VecDeque<Bytes> {
-        self.0
     }
 }
 
@@ -166,16 +166,32 @@ impl Ways {
     }
 
     async fn http1(&self, request: Request<Pieces>, is_tls: bool) -> Result<Reply, UpstreamError> {
-        let authority = request.uri().authority().map_or("", Authority::as_str);
-        let mut connection = if let Some(kept) = self.pool.take(is_tls, authority) {
-            kept
-        } else {
-            let origin = Origin { is_tls, authority: authority.into() };
-            let io = self.connector.clone().call(request.uri().clone()).await;
-            Box::new(Connection::new(io.map_err(UpstreamError::unopened)?, origin))
-        };
-        let broke = |it: io::Error| UpstreamError::Broke(it.into());
-        let head = connection.exchange(request).await.map_err(broke)?;
+        let (head, body) = request.into_parts();
+        let authority = head.uri.authority().map_or("", Authority::as_str);
+        let length = body.size_hint().lower();
+        let mut bytes = body.0;
+        bytes.push_front(write_head(&head, length));
+        if let Some(mut kept) = self.pool.take(is_tls, authority) {
+            let asked = Instant::now();
+            let answer = kept.exchange(&head.method, bytes.clone()).await;
+            if answer.is_ok() || kept.has_heard() || asked.elapsed() > CROSSING {
+                return self.reply(kept, answer);
+            }
+            tracing::trace!("a kept connection had ended");
+        }
+        let origin = Origin { is_tls, authority: authority.into() };
+        let io = self.connector.clone().call(head.uri.clone()).await;
+        let mut fresh = Box::new(Connection::new(io.map_err(UpstreamError::unopened)?, origin));
+        let answer = fresh.exchange(&head.method, bytes).await;
+        self.reply(fresh, answer)
+    }
+
+    fn reply(
+        &self,
+        connection: Box<Connection>,
+        answer: io::Result<Head>,
+    ) -> Result<Reply, UpstreamError> {
+        let head = answer.map_err(|it| UpstreamError::Broke(it.into()))?;
         let body = Http1Body::new(connection, &head, Arc::clone(&self.pool));
         let body = ReplyBody::Http1(Box::new(body));
         Ok(Reply { status: head.status, headers: head.headers, body })

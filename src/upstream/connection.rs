@@ -4,14 +4,15 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    future::{Future as _, poll_fn},
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::Request;
+use http::Method;
 use http_body::{Body, Frame, SizeHint};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
@@ -21,7 +22,6 @@ use tokio::{
 };
 
 use super::{
-    client::Pieces,
     http1::{self, Framing, Head, garbage},
     pool::{Origin, Pool},
     reply::Broke,
@@ -42,37 +42,54 @@ pub(super) struct Connection {
     ahead: Bytes,
     /// To be written.
     outgoing: VecDeque<Bytes>,
-    unflushed: bool,
+    /// The provider has not got all of the request; TLS may still hold what is written.
+    unsent: bool,
+    /// Bytes came since the request began.
+    heard: bool,
 }
 
 impl Connection {
     pub(super) fn new(io: MaybeHttpsStream<TokioIo<TcpStream>>, origin: Origin) -> Self {
         let (ahead, outgoing) = (Bytes::new(), VecDeque::new());
-        Self { io: TokioIo::new(io), origin, ahead, outgoing, unflushed: false }
+        Self { io: TokioIo::new(io), origin, ahead, outgoing, unsent: false, heard: false }
     }
 
     /// Nothing came while it was idle: neither its end nor bytes that nobody asked for.
     pub(super) fn is_fresh(&mut self) -> bool {
-        self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+        // Whatever the task that asks has done before, since one whose budget is spent hears
+        // nothing.
+        let reading = tokio::task::unconstrained(poll_fn(|context| self.poll_read(context)));
+        pin!(reading).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// The request is sent, its reply is read, and nothing follows.
+    fn is_idle(&self) -> bool {
+        !self.unsent && self.ahead.is_empty()
+    }
+
+    /// Whether a reply has begun.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// Sends a request and waits for the head of its reply. A provider may answer before it has
     /// read all.
-    pub(super) async fn exchange(&mut self, request: Request<Pieces>) -> io::Result<Head> {
-        let (head, body) = request.into_parts();
-        let length = body.size_hint().lower();
-        self.outgoing.push_back(http1::write_head(&head, length));
-        self.outgoing.extend(body.into_pieces());
-        self.unflushed = true;
+    pub(super) async fn exchange(
+        &mut self,
+        method: &Method,
+        request: VecDeque<Bytes>,
+    ) -> io::Result<Head> {
+        (self.outgoing, self.unsent, self.heard) = (request, true, false);
         let mut unwritten = None;
-        std::future::poll_fn(|context| {
-            if let Poll::Ready(Err(error)) = self.poll_write(context) {
+        poll_fn(|context| {
+            if unwritten.is_none()
+                && let Poll::Ready(Err(error)) = self.poll_write(context)
+            {
                 // It may have said why before it closed.
-                self.outgoing.clear();
                 unwritten = Some(error);
             }
             loop {
-                if let Some(head) = http1::take_head(&mut self.ahead, &head.method)? {
+                if let Some(head) = http1::take_head(&mut self.ahead, method)? {
                     return Poll::Ready(Ok(head));
                 }
                 let read = ready!(self.poll_read(context));
@@ -81,6 +98,7 @@ impl Connection {
                     let why = read.err().or(unwritten.take()).unwrap_or_else(closed);
                     return Poll::Ready(Err(why));
                 }
+                self.heard = true;
             }
         })
         .await
@@ -107,9 +125,9 @@ impl Connection {
                 self.outgoing.pop_front();
             }
         }
-        if self.unflushed {
+        if self.unsent {
             ready!(Pin::new(&mut self.io).poll_flush(context))?;
-            self.unflushed = false;
+            self.unsent = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -157,7 +175,7 @@ impl Http1Body {
             return;
         }
         let Some(connection) = self.connection.take() else { return };
-        if self.keeps && connection.ahead.is_empty() && connection.outgoing.is_empty() {
+        if self.keeps && connection.is_idle() {
             self.pool.put(connection);
         }
     }

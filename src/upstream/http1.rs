@@ -202,6 +202,10 @@ impl Chunk {
         let mut data = Bytes::new();
         match self {
             Self::Over => return Ok(None),
+            // The parser takes a line without a size for the last chunk.
+            Self::Size if bytes.first().is_some_and(|it| !it.is_ascii_hexdigit()) => {
+                return Err(garbage("the size of a chunk is none"));
+            }
             Self::Size => match httparse::parse_chunk_size(bytes) {
                 Ok(httparse::Status::Complete((length, size))) => {
                     bytes.advance(length);
@@ -306,6 +310,8 @@ mod tests {
             ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", None),
             (&format!("{chunked}\r\nzz\r\n"), None),
             (&format!("{chunked}\r\n2\r\nhi!\r\n"), None),
+            (&format!("{chunked}\r\n2\r\nhi\r\n\r\n\r\n"), None),
+            (&format!("{chunked}\r\n2\r\nhi\r\n;\r\n\r\n"), None),
             (&format!("{chunked}\r\n2\r\nhi\r\n"), None),
             ("HTTP/1.1 200 OK\r\nbad header\r\n\r\n", None),
             ("<html>", None),

@@ -60,7 +60,9 @@ async fn a_provider_in_trouble_is_passed_over() {
         let world = world(&[&bad, &good]).await;
         let reply = world.chat("fast").await;
         assert_eq!((reply.status, reply.text().as_str()), (200, CHAT), "{how}");
-        assert_eq!((bad.hits(), good.hits()), (1, 1), "{how}");
+        // On a kept connection an end without a word may have crossed the request.
+        let most = if matches!(how, "cut" | "reset") { 2 } else { 1 };
+        assert!((1..=most).contains(&bad.hits()) && good.hits() == 1, "{how}: {}", bad.hits());
         let entry = world.entry().await;
         assert_eq!((entry.outcome, entry.attempts), (Outcome::FailedOver, 2), "{how}");
         assert_eq!(entry.provider.as_deref(), Some("b"), "{how}");
@@ -195,13 +197,8 @@ async fn a_kept_connection_that_the_provider_closed_costs_no_request() {
     // The provider hangs up after each answer, without saying so in a header.
     let provider = Scripted::always(Script::json(200, CHAT).cut()).await;
     let world = world(&[&provider]).await;
-    for at in 0..crate::world::scale(100) {
+    for _ in 0..crate::world::scale(1000) {
         let reply = world.chat("a/m").await;
         assert_eq!(reply.status, 200, "{}", reply.text());
-        // A request that crosses the hanging up on its way is lost, and nobody can repeat it.
-        crate::world::eventually("the provider has hung up", || {
-            provider.connections() - provider.open() > at
-        })
-        .await;
     }
 }

@@ -63,5 +63,7 @@ mod scripted;
 mod secrets;
 mod stream;
 mod terminal;
+mod upstream_early;
+mod upstream_kept;
 mod wire;
 mod world;

@@ -21,7 +21,7 @@ impl Gate {
         self.0.add_permits(1);
     }
 
-    async fn pass(&self) {
+    pub async fn pass(&self) {
         self.0.acquire().await.unwrap().forget();
     }
 }
@@ -31,6 +31,7 @@ enum Step {
     Bytes(Vec<u8>),
     Pause(Duration),
     Gate(Gate),
+    Open(Gate),
     Endless(Vec<u8>, Duration),
     Hang,
     Cut,
@@ -101,12 +102,23 @@ impl Script {
         self.bytes("0\r\n\r\n")
     }
 
+    /// What this other script does.
+    pub fn then(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub fn pause(self, time: Duration) -> Self {
         self.step(Step::Pause(time))
     }
 
     pub fn gate(self, gate: &Gate) -> Self {
         self.step(Step::Gate(gate.clone()))
+    }
+
+    /// Opens a gate, at which a test may wait.
+    pub fn open(self, gate: &Gate) -> Self {
+        self.step(Step::Open(gate.clone()))
     }
 
     /// These bytes again and again, with a pause between, until the other side has gone.
@@ -136,6 +148,7 @@ impl Script {
                 Step::Bytes(bytes) => write.write_all(&bytes).await.ok()?,
                 Step::Pause(time) => tokio::time::sleep(time).await,
                 Step::Gate(gate) => gate.pass().await,
+                Step::Open(gate) => gate.open(),
                 Step::Hang => std::future::pending().await,
                 Step::Cut => return Some(false),
                 Step::Reset => {
