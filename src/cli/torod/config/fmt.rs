@@ -134,15 +134,20 @@ fn set_apart(out: &mut Vec<String>, end: &str) {
     let blank = out.iter().rev().take_while(|it| it.trim().is_empty()).count();
     if blank < out.len() {
         out.truncate(out.len() - blank);
-        out.push(if end.is_empty() { "\n" } else { end }.to_owned());
+        out.push(if end.is_empty() { line_end(out) } else { end }.to_owned());
     }
     out.extend(comment);
+}
+
+/// As the lines before end.
+fn line_end(lines: &[String]) -> &'static str {
+    if lines.iter().any(|it| it.ends_with("\r\n")) { "\r\n" } else { "\n" }
 }
 
 fn end_once(out: &mut Vec<String>) {
     let blank = out.iter().rev().take_while(|it| it.trim().is_empty()).count();
     out.truncate(out.len() - blank);
-    let end = out.iter().find_map(|it| it.ends_with("\r\n").then_some("\r\n")).unwrap_or("\n");
+    let end = line_end(out);
     if let Some(last) = out.last_mut().filter(|it| !it.ends_with('\n')) {
         last.push_str(end);
     }
