@@ -1,5 +1,5 @@
 //! Texts that were live, and what somebody lost: files in the state directory that a person can
-//! copy back.
+//! copy back. A text holds what the file held, secrets in clear included, so it is as private: 0600.
 
 use std::{
     fs,
