@@ -4,6 +4,7 @@ mod choices;
 mod generator;
 mod laws;
 mod model;
+mod story;
 
 use serde_json::json;
 
