@@ -30,6 +30,12 @@ pub(super) fn is_comment_above(text: &str, at: usize) -> bool {
     above(text, at).is_some_and(|it| is_comment(&text[it]))
 }
 
+/// Whether a header follows, after nothing but comments.
+pub(super) fn leads_to_header(text: &str, at: usize) -> bool {
+    let code = text[at..].lines().find(|it| !is_comment(it));
+    code.is_some_and(|it| it.trim_start().starts_with('['))
+}
+
 /// White space at the beginning of the line of `at`.
 pub(super) fn indent(text: &str, at: usize) -> &str {
     let line = &text[start(text, at)..];
@@ -97,12 +103,14 @@ pub(super) fn cut(text: &str, lines: Range<usize>) -> Splice {
     let Range { mut start, mut end } = lines;
     let (above, before) = blank_above(text, start);
     let (below, after) = blank_below(text, end);
-    match (above == 0, below == text.len()) {
-        (true, true) => {}
-        (true, false) => end = below,
-        (false, true) => start = above,
-        (false, false) if before <= after => start = above,
-        (false, false) => end = below,
+    let (is_first, is_last) = (above == 0, below == text.len());
+    // Of two gaps alike, the one that holds nothing but line ends is ours.
+    let is_ours = |lines: &str| !lines.contains([' ', '\t']);
+    let prefer_above = is_ours(&text[above..start]) || !is_ours(&text[end..below]);
+    if !is_first && (is_last || before < after || before == after && prefer_above) {
+        start = above;
+    } else if !is_last {
+        end = below;
     }
     if end == text.len() && !text[..end].ends_with('\n') {
         // The line above becomes the last one, so it has no line end.
