@@ -203,7 +203,8 @@ async fn the_last_admin_stays() {
 /// An edit that is decided, and waits to be done while somebody saves, is decided anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_on_one_text_is_not_done_to_another() {
-    let second = "[[incoming_tokens]]\nid = \"b\"\nrole = \"admin\"\nkey = \"sk-admin-b-0123456789\"\n";
+    let second =
+        "[[incoming_tokens]]\nid = \"b\"\nrole = \"admin\"\nkey = \"sk-admin-b-0123456789\"\n";
     let (world, _) = world(second).await;
     let saved = world.config_text().replace(second, "");
     let directory = std::fs::File::open(world.dir.path()).unwrap();
@@ -224,10 +225,17 @@ async fn what_was_decided_on_one_text_is_not_done_to_another() {
 /// Whoever waits for another's edit may lose its right to that edit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_removed_while_it_waits_does_not_edit() {
-    let second = "[[incoming_tokens]]\nid = \"b\"\nrole = \"admin\"\nkey = \"sk-admin-b-0123456789\"\n";
+    let second =
+        "[[incoming_tokens]]\nid = \"b\"\nrole = \"admin\"\nkey = \"sk-admin-b-0123456789\"\n";
     let (world, _) = world(second).await;
     let held = world.app().editing.lock().await;
-    let editing = send_as(&world, "sk-admin-b-0123456789", "PUT", "/settings/logs", json!({ "level": "debug" }));
+    let editing = send_as(
+        &world,
+        "sk-admin-b-0123456789",
+        "PUT",
+        "/settings/logs",
+        json!({ "level": "debug" }),
+    );
     let removing = async {
         // The request has arrived when its connection is served.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
