@@ -26,7 +26,8 @@
 //! 2. `llm` alone knows a protocol's JSON.
 //! 3. A request whose protocol is its target's is never decoded: bytes pass, with the value of
 //!    `model` spliced and, where a preset takes it, the wish for usage in a stream.
-//! 4. The config file is written only at a first start. `ArcSwap::store` is called in one place.
+//! 4. The config file is written by [`app::editor`] alone, and at a first start. `ArcSwap::store` is
+//!    called in one place.
 //! 5. A request sees one `Snapshot` from its first header to its last byte.
 //! 6. Every admitted request makes exactly one ledger entry, whatever happens to it.
 //! 7. After the first byte to the client there is no failover; a break becomes an error event in

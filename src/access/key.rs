@@ -65,6 +65,12 @@ impl KeyTable {
         self.lineage(key).all(|it| it.is_some_and(|it| it.is_live(now)))
     }
 
+    /// Whether somebody can administer with a key.
+    pub fn has_live_admin(&self, now: Timestamp) -> bool {
+        let mut admins = self.by_id.values().filter(|it| it.role == Role::Admin);
+        admins.any(|it| it.digest.is_some() && self.lives(it, now))
+    }
+
     /// Whether a key and all its ancestors allow a model, under any of the names it goes by.
     pub fn allows(&self, key: &Arc<Key>, names: &[&str]) -> bool {
         self.lineage(key).all(|it| it.is_some_and(|it| it.allows(names)))

@@ -3,11 +3,15 @@
 use axum::body::Body;
 use http::{HeaderValue, Response, header};
 
+use super::{
+    answer::{Ask, ok},
+    disk,
+};
 use crate::{
     api::{ConfigStatus, Problem, Reloaded},
     app::App,
-    config::{self, Severity},
-    door::{Answer, Refusal, Visit, json},
+    config::Severity,
+    door::{Answer, Refusal, Visit},
 };
 
 /// Until there is a page, the way to what there is.
@@ -20,11 +24,11 @@ pub(super) async fn page(_: Visit) -> Answer {
     Ok(response)
 }
 
-pub(super) async fn status(visit: Visit) -> Answer {
-    let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
+pub(super) async fn status(ask: Ask) -> Answer {
+    let (app, snapshot) = (&ask.app, &ask.arrival.snapshot);
     let (_, restart_required, _) = app.live.disk();
     let managed = app.live.locked();
-    json(&ConfigStatus {
+    let status = ConfigStatus {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
         loaded_at: snapshot.loaded_at,
@@ -34,41 +38,27 @@ pub(super) async fn status(visit: Visit) -> Answer {
         problems: problems(app),
         restart_required,
         overwritten: app.live.overwritten(),
-    })
+    };
+    ok(&status, &status.revision)
 }
 
 /// Reads the file again now, and waits for what comes of it.
-pub(super) async fn reload(visit: Visit) -> Answer {
-    let app = &visit.app;
+pub(super) async fn reload(ask: Ask) -> Answer {
+    let app = &ask.app;
     let ending = || Refusal::new(503, "server_error", "draining", "torod is shutting down");
     app.reloads.reload().await.ok_or_else(ending)?;
     let snapshot = app.live.snapshot();
-    json(&Reloaded {
+    let reloaded = Reloaded {
         generation: snapshot.generation,
         revision: snapshot.revision.to_string(),
         applied: !app.live.disk().0.iter().any(|it| it.severity == Severity::Error),
         problems: problems(app),
-    })
+    };
+    ok(&reloaded, &reloaded.revision)
 }
 
 /// Of the text on disk, then of the listeners. Position and message, never a value.
 fn problems(app: &App) -> Vec<Problem> {
     let (disk, _, _) = app.live.disk();
-    disk.into_iter().chain(app.listeners().problems).map(problem).collect()
-}
-
-fn problem(it: config::Problem) -> Problem {
-    let severity = match it.severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
-    Problem {
-        severity: severity.to_owned(),
-        code: it.code.to_owned(),
-        line: it.line,
-        column: it.column,
-        message: it.message,
-        help: it.help,
-    }
+    disk.into_iter().chain(app.listeners().problems).map(|it| disk::told(&it, None)).collect()
 }

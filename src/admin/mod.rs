@@ -1,35 +1,20 @@
-//! `/admin`: the admin API, one file a resource. So far the config's status and its reload.
+//! `/admin`: the admin API, one file a resource. Everything that it changes it changes in the file,
+//! by the one door: [`crate::app::Live::edit`].
 
+mod answer;
 mod config;
+mod disk;
+mod form;
+mod keys;
+mod lists;
+mod models;
+mod network;
+pub mod openapi;
+mod probes;
+mod providers;
+mod routes;
+mod settings;
+mod text;
+mod write;
 
-use crate::{
-    access::Right::{Administer, Public},
-    door::Route,
-    handler,
-    llm::Protocol::Chat,
-};
-
-/// Every route of this surface.
-pub static ROUTES: &[Route] = &[
-    Route {
-        method: "GET",
-        path: "/admin",
-        right: Public,
-        face: Chat,
-        handler: handler!(config::page),
-    },
-    Route {
-        method: "GET",
-        path: "/admin/api/config/status",
-        right: Administer,
-        face: Chat,
-        handler: handler!(config::status),
-    },
-    Route {
-        method: "POST",
-        path: "/admin/api/config/reload",
-        right: Administer,
-        face: Chat,
-        handler: handler!(config::reload),
-    },
-];
+pub use routes::ROUTES;

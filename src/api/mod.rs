@@ -1,15 +1,33 @@
 //! JSON of the admin API and of `/v1/status`: types only, shared by the surfaces, `client` and
 //! the tests.
 
+mod config;
+mod keys;
+mod models;
+mod providers;
+mod settings;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use config::{
+    ConfigText, Edits, ErrorBody, ErrorDetail, KeptText, Validated, WholeText, Written,
+};
+pub use keys::{KeyCreated, KeyRow};
+pub use models::{ModelCatalog, ModelRow, Version};
+pub use providers::{
+    CredentialRow, PresetRow, ProviderRow, ProviderTest, ProviderWritten, Refreshed, Tested,
+};
+pub use settings::{Network, NetworkChange, Security, TlsChange, TlsSettings};
+
 /// `GET /admin/api/config/status`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigStatus {
     /// How many texts or secrets went live so far.
     pub generation: u64,
     /// SHA-256 of the live text, hexadecimal.
     pub revision: String,
+    #[schemars(with = "Moment")]
     pub loaded_at: jiff::Timestamp,
     /// Path of the file.
     pub source: String,
@@ -27,8 +45,9 @@ pub struct ConfigStatus {
 }
 
 /// An edit that the file no longer has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overwritten {
+    #[schemars(with = "Moment")]
     pub at: jiff::Timestamp,
     /// Whose it was.
     pub by: String,
@@ -41,7 +60,7 @@ pub struct Overwritten {
 }
 
 /// One problem: position and message, never a value of the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     pub severity: String,
     pub code: String,
@@ -49,16 +68,37 @@ pub struct Problem {
     pub column: usize,
     pub message: String,
     pub help: Option<String>,
+    /// The line with a caret below it, values that may be secret as stars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<String>,
 }
 
 /// `POST /admin/api/config/reload`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
     pub generation: u64,
     pub revision: String,
     /// The text on disk is what is live now.
     pub applied: bool,
     pub problems: Vec<Problem>,
+}
+
+/// The form of a moment: RFC 3339.
+#[derive(Debug)]
+pub struct Moment;
+
+impl JsonSchema for Moment {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
 }
 
 /// `GET /v1/status`. Names of the Go original are kept.

@@ -3,6 +3,7 @@
 pub mod edit;
 pub mod editor;
 pub mod expired;
+pub mod health;
 pub mod history;
 mod journal;
 mod late;
@@ -25,10 +26,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::{Address, Problem},
@@ -57,9 +58,13 @@ pub struct App {
     pub responses: Responses,
     pub tasks: Tasks,
     pub reloads: watch::Reloads,
+    pub health: health::Health,
+    /// Whoever edits by the admin API holds it from reading the file to writing it, so that what
+    /// was decided on a text is done to that text.
+    pub editing: tokio::sync::Mutex<()>,
     pub started: Instant,
     pub cache_dir: PathBuf,
-    refresh: mpsc::Sender<Arc<str>>,
+    refresh: mpsc::Sender<Wanted>,
     draining: AtomicBool,
     listeners: Mutex<Listeners>,
 }
@@ -67,9 +72,19 @@ pub struct App {
 /// What the listener set says of itself.
 #[derive(Debug, Default, Clone)]
 pub struct Listeners {
+    /// The addresses of the config that were opened last, or could not be.
+    pub wanted: Vec<Address>,
     pub open: Vec<Address>,
     /// Addresses of the config that could not be opened.
     pub problems: Vec<Problem>,
+}
+
+/// A provider whose model list somebody asks for.
+#[derive(Debug)]
+pub struct Wanted {
+    pub provider: Arc<str>,
+    /// Told when it was loaded, or not; without it, a list that is young enough is kept.
+    pub done: Option<oneshot::Sender<()>>,
 }
 
 /// What [`App::new`] needs beside its own stores.
@@ -83,8 +98,8 @@ pub struct Parts {
 }
 
 impl App {
-    /// The app, and the names of providers whose lists are asked for.
-    pub fn new(parts: Parts) -> (Arc<Self>, mpsc::Receiver<Arc<str>>) {
+    /// The app, and the providers whose lists are asked for.
+    pub fn new(parts: Parts) -> (Arc<Self>, mpsc::Receiver<Wanted>) {
         let (refresh, wanted) = mpsc::channel(16);
         let app = Self {
             live: parts.live,
@@ -94,6 +109,8 @@ impl App {
             responses: Responses::default(),
             tasks: parts.tasks,
             reloads: parts.reloads,
+            health: health::Health::default(),
+            editing: tokio::sync::Mutex::default(),
             started: Instant::now(),
             cache_dir: parts.cache_dir,
             refresh,
@@ -105,7 +122,15 @@ impl App {
 
     /// Asks for a provider's model list to be loaded again; a full queue means it will be anyway.
     pub fn wants_list(&self, provider: &Arc<str>) {
-        let _ = self.refresh.try_send(Arc::clone(provider));
+        let _ = self.refresh.try_send(Wanted { provider: Arc::clone(provider), done: None });
+    }
+
+    /// Loads a provider's model list now; whether that came to an end within `limit`.
+    pub async fn load_list(&self, provider: &Arc<str>, limit: Duration) -> bool {
+        let (done, ended) = oneshot::channel();
+        let wanted = Wanted { provider: Arc::clone(provider), done: Some(done) };
+        let loading = async { self.refresh.send(wanted).await.is_ok() && ended.await.is_ok() };
+        tokio::time::timeout(limit, loading).await.unwrap_or(false)
     }
 
     pub fn drain(&self) {

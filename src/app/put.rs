@@ -116,7 +116,9 @@ impl Place {
         let target = match fs::canonicalize(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-                fs::canonicalize(file::directory_of(path))?.join(name)
+                let directory = file::directory_of(path);
+                // Not even a directory: the first text will make it.
+                fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned()).join(name)
             }
             found => found?,
         };
@@ -126,8 +128,8 @@ impl Place {
     /// Its directory takes a new file; where only the file is mounted, the file takes a new text.
     pub(super) fn is_writable(&self) -> bool {
         let may = |path: &Path| access(path, Access::WRITE_OK).is_ok();
-        (may(&self.target) || !self.target.exists())
-            && (may(&self.directory) || is_mount(&self.target))
+        let may_make = |path: &Path| may(path) || !path.exists();
+        may_make(&self.target) && (may_make(&self.directory) || is_mount(&self.target))
     }
 
     pub(super) fn read(&self) -> io::Result<Held> {
@@ -170,6 +172,7 @@ impl Place {
 
     /// A first text; 0600.
     fn create(&self, bytes: &[u8]) -> io::Result<Put> {
+        file::create_directory(&self.directory)?;
         let fresh = like::fresh(&self.directory, FRESH, bytes, None)?;
         match fresh.persist_noclobber(&self.target) {
             Ok(_) => sync_directory(&self.directory).map(|()| Put::Done(None)),
@@ -302,4 +305,125 @@ pub(super) fn is_mount(target: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_mount(_target: &Path) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, Place) {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t");
+        fs::write(&target, "").unwrap();
+        (dir, Place::find(&target).unwrap())
+    }
+
+    /// Adds a line to what it read, without a pause; the lines.
+    fn editor(target: &Path, until: &AtomicBool) -> Vec<String> {
+        let (fresh, mut lines) = (target.with_extension("by-hand"), Vec::new());
+        while !until.load(Ordering::Relaxed) {
+            let text = fs::read_to_string(target).unwrap();
+            let line = format!("by hand {}\n", lines.len());
+            fs::write(&fresh, text + &line).unwrap();
+            fs::rename(&fresh, target).unwrap();
+            lines.push(line);
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        }
+        lines
+    }
+
+    #[test]
+    fn no_save_is_destroyed_by_a_writer_in_a_hurry() {
+        let (dir, place) = place();
+        let until = AtomicBool::new(false);
+        let (mut changed, mut all_lost) = (0, Vec::new());
+        let lines = std::thread::scope(|scope| {
+            let by_hand = scope.spawn(|| editor(&place.target, &until));
+            for at in 0..300 {
+                let read = place.read().unwrap();
+                let text = [&read.bytes[..], format!("ours {at}\n").as_bytes()].concat();
+                match place.put(Some(read), &text, Way::Exchange, dir.path()).unwrap() {
+                    Put::Done(_) => {}
+                    Put::Changed { lost } => {
+                        changed += 1;
+                        all_lost.extend(lost);
+                    }
+                }
+            }
+            until.store(true, Ordering::Relaxed);
+            by_hand.join().unwrap()
+        });
+        let text = fs::read_to_string(&place.target).unwrap();
+        let lost: Vec<_> = all_lost.iter().map(|it| String::from_utf8_lossy(it)).collect();
+        for line in &lines {
+            let is_kept = text.contains(line) || lost.iter().any(|it| it.contains(line));
+            assert!(is_kept, "{line:?} of {} is gone", lines.len());
+        }
+        assert!(changed > 0, "they never met");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left over");
+        eprintln!("{} saves by hand, {changed} met, {} lost their place", lines.len(), lost.len());
+    }
+
+    #[test]
+    fn the_newest_save_is_at_the_path_and_those_before_it_are_returned() {
+        // Ours was put, `first` came out. Then somebody saved over ours, or moved it away.
+        for (saved_over, at_path, lost) in [
+            (None, "first", None),
+            (Some("second"), "second", Some("first")),
+            (Some(""), "", Some("first")),
+        ] {
+            for in_place in [false, true] {
+                let (dir, place) = place();
+                fs::write(&place.target, "ours").unwrap();
+                let ours = Stand::at(&place.target).unwrap();
+                let aside = dir.path().join("aside");
+                fs::write(&aside, "first").unwrap();
+                if let Some(text) = saved_over {
+                    let path = if in_place { place.target.clone() } else { dir.path().join("x") };
+                    fs::write(&path, text).unwrap();
+                    fs::rename(&path, &place.target).unwrap();
+                }
+                let found = place.put_back(&aside, ours).unwrap();
+                assert_eq!(fs::read_to_string(&place.target).unwrap(), at_path);
+                assert_eq!(
+                    found,
+                    lost.map(|it| it.as_bytes().to_vec()).into_iter().collect::<Vec<_>>()
+                );
+            }
+        }
+        let (dir, place) = place();
+        let (aside, ours) = (dir.path().join("aside"), Stand::at(&place.target).unwrap());
+        fs::write(&aside, "first").unwrap();
+        fs::rename(&place.target, dir.path().join("t~")).unwrap();
+        assert_eq!(place.put_back(&aside, ours).unwrap(), Vec::<Vec<u8>>::new());
+        assert_eq!(fs::read_to_string(&place.target).unwrap(), "first");
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cleared_and_a_save_in_it_is_put_back() {
+        // What the path has, what is left beside it, and what the path has then.
+        for (at_path, aside, wanted, lost) in [
+            ("new", "old", "new", None),
+            ("old", "new", "old", None),
+            ("new", "saved", "saved", None),
+            ("saved later", "saved", "saved later", Some("saved")),
+        ] {
+            let (dir, place) = place();
+            fs::write(&place.target, at_path).unwrap();
+            let fresh = like::fresh(&place.directory, FRESH, aside.as_bytes(), None).unwrap();
+            let left = set_aside(fresh.into_temp_path(), b"old", b"new").unwrap().keep().unwrap();
+            fs::write(dir.path().join(format!("{FRESH}1")), "ne").unwrap();
+            fs::write(dir.path().join(format!("{ASIDE}somebody's")), "own").unwrap();
+            let found = place.sweep().unwrap();
+            assert_eq!(
+                found,
+                lost.map(|it| it.as_bytes().to_vec()).into_iter().collect::<Vec<_>>()
+            );
+            assert_eq!(fs::read_to_string(&place.target).unwrap(), wanted, "{at_path} {aside}");
+            assert!(!left.exists());
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "what is not ours stays");
+        }
+    }
 }

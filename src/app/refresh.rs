@@ -4,12 +4,12 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::App;
+use super::{App, Wanted};
 use crate::{
     catalog::{Lists, ModelList, Provider, preset},
     config::{Address, Config},
@@ -30,12 +30,19 @@ struct Asked {
     provider: Arc<Provider>,
     at: Instant,
     failed: bool,
+    /// Who waits for it.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
-type Loaded = (Arc<Provider>, Result<ModelList, models::ListError>);
+/// What came of a request that took this long.
+struct Loaded {
+    provider: Arc<Provider>,
+    took: Duration,
+    list: Result<ModelList, models::ListError>,
+}
 
 /// The task that loads model lists. Level-triggered: it compares what it asked with what is.
-pub async fn keep_lists(app: Arc<App>, mut wanted: mpsc::Receiver<Arc<str>>) {
+pub async fn keep_lists(app: Arc<App>, mut wanted: mpsc::Receiver<Wanted>) {
     let mut changed = app.live.subscribe();
     let mut tick = interval(LOCAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,11 +64,15 @@ pub async fn keep_lists(app: Arc<App>, mut wanted: mpsc::Receiver<Arc<str>>) {
         tokio::select! {
             _ = changed.changed() => {}
             _ = tick.tick() => {}
-            Some(name) = wanted.recv() => {
+            Some(Wanted { provider: name, done }) = wanted.recv() => {
                 let old = asked.get(&name).is_none_or(|it| it.at.elapsed() >= DEBOUNCE);
                 let snapshot = app.live.snapshot();
-                if let Some(provider) = snapshot.table.provider(&name).filter(|_| old) {
+                let provider = snapshot.table.provider(&name).filter(|it| !it.is_echo());
+                if let Some(provider) = provider.filter(|_| old || done.is_some()) {
                     load(&app, &mut loading, &mut asked, provider);
+                    if let (Some(it), Some(done)) = (asked.get_mut(&name), done) {
+                        it.waiting.push(done);
+                    }
                 }
             }
             Some(Ok(loaded)) = loading.join_next() => take_in(&app, &mut asked, loaded).await,
@@ -75,25 +86,31 @@ fn load(
     asked: &mut HashMap<Arc<str>, Asked>,
     provider: &Arc<Provider>,
 ) {
-    let fresh = Asked { provider: Arc::clone(provider), at: Instant::now(), failed: false };
-    let failed = asked.insert(Arc::clone(&provider.name), fresh).is_some_and(|it| it.failed);
-    if let Some(it) = asked.get_mut(&provider.name) {
-        it.failed = failed; // until it succeeds, the same failure is not said again
-    }
+    let (failed, waiting) = match asked.remove(&provider.name) {
+        // Until it succeeds, the same failure is not said again.
+        Some(before) => (before.failed, before.waiting),
+        None => (false, Vec::new()),
+    };
+    let fresh = Asked { provider: Arc::clone(provider), at: Instant::now(), failed, waiting };
+    asked.insert(Arc::clone(&provider.name), fresh);
     let (upstream, provider) = (app.upstream.clone(), Arc::clone(provider));
     loading.spawn(async move {
-        let loaded = models::list(&upstream, &provider).await;
-        (provider, loaded)
+        let began = Instant::now();
+        let list = models::list(&upstream, &provider).await;
+        Loaded { provider, took: began.elapsed(), list }
     });
 }
 
-async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, (provider, loaded): Loaded) {
+async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, loaded: Loaded) {
+    let Loaded { provider, took, list: loaded } = loaded;
     let Some(state) =
         asked.get_mut(&provider.name).filter(|it| it.provider.is_same_service(&provider))
     else {
         return;
     };
     let said = std::mem::replace(&mut state.failed, loaded.is_err());
+    let waiting = std::mem::take(&mut state.waiting);
+    app.health.note(&provider, took, loaded.as_ref().err());
     match loaded {
         Ok(list) => {
             tracing::debug!(provider = %provider.name, models = list.models.len(), "model list loaded");
@@ -118,6 +135,9 @@ async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, (provider
             tracing::warn!(provider = %provider.name, %error, "model list not loaded; the last good one is kept");
         }
         Err(_) => {}
+    }
+    for it in waiting {
+        let _ = it.send(()); // who asked may have gone
     }
 }
 

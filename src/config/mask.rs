@@ -11,6 +11,7 @@ mod place;
 
 use std::ops::Range;
 
+use serde_json::Value;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -18,6 +19,7 @@ use toml::{
 
 use super::{Problem, problem::Problems, schema::full_schema};
 use crate::base::{digest, hex};
+pub use place::Origins;
 use place::Place;
 
 const MARK: &str = "***#";
@@ -88,6 +90,57 @@ fn replace(text: &str, walked: Walked, shall: impl Fn(&Found) -> bool) -> String
     let mut pieces: Vec<(Range<usize>, String)> = masks.collect();
     pieces.extend(hidden.iter().map(|it| (it.clone(), "***".to_owned())));
     splice(text, pieces)
+}
+
+/// A value of the file as JSON, such as an entry of the list at `path`, with its literal secrets
+/// masked.
+pub fn value(path: &str, mut value: Value) -> Value {
+    let mut schema = full_schema();
+    for part in path.split('.') {
+        schema = &schema["properties"][part];
+    }
+    if value.is_object() {
+        schema = schema.get("items").unwrap_or(schema); // an entry
+    }
+    hide(schema, &mut value);
+    value
+}
+
+fn hide(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                hide(property(schema, name), value);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|it| hide(items(schema), it)),
+        Value::String(text) if is_literal(schema, text) => *text = mask_of(text),
+        _ => {}
+    }
+}
+
+/// What a table's schema says of a key; null for one that nobody knows.
+fn property<'s>(schema: &'s Value, name: &str) -> &'s Value {
+    let branches = schema["anyOf"].as_array().into_iter().flatten();
+    let mut all = std::iter::once(schema).chain(branches);
+    all.find_map(|it| it["properties"].get(name)).unwrap_or(&schema["additionalProperties"])
+}
+
+fn items(schema: &Value) -> &Value {
+    let branches = schema["anyOf"].as_array().into_iter().flatten();
+    std::iter::once(schema).chain(branches).find_map(|it| it.get("items")).unwrap_or(&Value::Null)
+}
+
+/// Whether a text under this schema is a secret: under a key that nobody knows it may be.
+fn is_secret(schema: &Value, text: &str) -> bool {
+    schema["writeOnly"] == true || !schema.is_object() || place::tells_one(text)
+}
+
+/// Whether it is one, and no reference to one.
+fn is_literal(schema: &Value, text: &str) -> bool {
+    let text = text.trim();
+    let refers = ["${env:", "${file:"].iter().any(|it| text.starts_with(it)) && text.ends_with('}');
+    !text.is_empty() && !refers && is_secret(schema, text)
 }
 
 fn splice(text: &str, mut pieces: Vec<(Range<usize>, String)>) -> String {
@@ -209,7 +262,7 @@ impl Walk<'_> {
     /// `schema` is null under a key that nobody knows: what stands there may be a misspelt secret.
     fn value(
         &mut self,
-        schema: &serde_json::Value,
+        schema: &Value,
         value: &Spanned<DeValue<'_>>,
         path: &str,
         provider: Option<usize>,
@@ -218,23 +271,14 @@ impl Walk<'_> {
             DeValue::Table(table) => {
                 for (name, value) in table {
                     let key: &str = name.get_ref();
-                    let branches = schema["anyOf"].as_array().into_iter().flatten();
-                    let free = &schema["additionalProperties"];
-                    let property = std::iter::once(schema)
-                        .chain(branches)
-                        .find_map(|it| it["properties"].get(key))
-                        .unwrap_or(free);
                     self.walked.keys.push(name.span());
-                    self.value(property, value, &format!("{path}.{key}"), provider);
+                    self.value(property(schema, key), value, &format!("{path}.{key}"), provider);
                 }
             }
             DeValue::Array(array) => {
                 for (at, item) in array.iter().enumerate() {
                     let provider = if path == ".providers" { Some(at) } else { provider };
-                    let branches = schema["anyOf"].as_array().into_iter().flatten();
-                    let items =
-                        std::iter::once(schema).chain(branches).find_map(|it| it.get("items"));
-                    self.value(items.unwrap_or(&serde_json::Value::Null), item, path, provider);
+                    self.value(items(schema), item, path, provider);
                 }
             }
             DeValue::String(text) => self.string(schema, text, value.span(), path, provider),
@@ -248,24 +292,19 @@ impl Walk<'_> {
 
     fn string(
         &mut self,
-        schema: &serde_json::Value,
+        schema: &Value,
         text: &str,
         span: Range<usize>,
         path: &str,
         provider: Option<usize>,
     ) {
-        let is_secret =
-            schema["writeOnly"] == true || !schema.is_object() || place::tells_one(text);
         if let Some(mask) = find_mask(text) {
             // What everybody may read takes back only what stood there and was masked for its looks.
-            let place = self.place(path, provider.filter(|_| is_secret));
+            let place = self.place(path, provider.filter(|_| is_secret(schema, text)));
             let whole = (mask == (0..text.len())).then(|| text.to_owned());
             self.walked.masks.push((span.clone(), whole, place));
         }
-        let trimmed = text.trim();
-        let is_reference = ["${env:", "${file:"].iter().any(|it| trimmed.starts_with(it))
-            && trimmed.ends_with('}');
-        if is_secret && !is_reference && !trimmed.is_empty() {
+        if is_literal(schema, text) {
             self.found(text, span, path, provider);
         } else {
             self.walked.values.push(span);

@@ -15,6 +15,9 @@
 //!                                            listeners, model lists, log level
 //! ```
 //!
+//! An edit of ours writes the file by `app::editor` and takes the same last three steps at once
+//! (`Live::edit`); what the watch then sees is known already.
+//!
 //! Here is the pure part: a text becomes a [`Config`] and a list of [`Problem`]s. It asks its
 //! [`Surroundings`] for variables and files and does no other I/O.
 

@@ -313,6 +313,20 @@ pub fn keys() -> Vec<KeyInfo> {
     found
 }
 
+/// The current keys of an entry of a list, or of a table; of the file itself for an empty name.
+pub fn names(table: &str) -> Vec<String> {
+    let all = keys().into_iter().filter_map(|it| {
+        let rest = if table.is_empty() {
+            it.path
+        } else {
+            let rest = it.path.strip_prefix(table)?;
+            rest.strip_prefix("[].").or_else(|| rest.strip_prefix('.'))?.to_owned()
+        };
+        (!rest.contains(['.', '['])).then_some(rest)
+    });
+    all.collect()
+}
+
 fn collect(schema: &serde_json::Value, prefix: &str, found: &mut Vec<KeyInfo>) {
     for alternative in schema["anyOf"].as_array().into_iter().flatten() {
         collect(alternative, prefix, found);

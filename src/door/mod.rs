@@ -1,7 +1,11 @@
 //! What both surfaces share: a route is a row, a row names the right that it needs, and no handler
 //! runs before that right was checked.
 
+pub mod body;
 pub mod caller;
+pub mod doc;
+pub mod etag;
+mod page;
 pub mod refusal;
 
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Instant};
@@ -16,6 +20,7 @@ use crate::{
 };
 
 pub use caller::Caller;
+pub use doc::Doc;
 pub use refusal::Refusal;
 
 /// Who is at the other end of the socket: the kernel's word, no header's.
@@ -70,6 +75,8 @@ pub struct Route {
     /// Whose errors it speaks.
     pub face: Protocol,
     pub handler: fn(Visit) -> Answering,
+    /// For the description of the API that has one.
+    pub doc: Option<Doc>,
 }
 
 /// Marks a response whose request has its ledger entry, and so its log line.
@@ -82,6 +89,8 @@ pub fn router(rows: &'static [Route]) -> Router<Arc<App>> {
         let filter = match row.method {
             "GET" => MethodFilter::GET,
             "HEAD" => MethodFilter::HEAD,
+            "PUT" => MethodFilter::PUT,
+            "PATCH" => MethodFilter::PATCH,
             "DELETE" => MethodFilter::DELETE,
             _ => MethodFilter::POST,
         };
@@ -107,6 +116,9 @@ async fn enter(app: Arc<App>, row: &Route, request: Request<Body>) -> Answer {
         ));
     };
     let caller = caller::admit(&arrival, &head.headers, row.right)?;
+    if row.right >= Right::DelegateKeys {
+        page::check(&head.headers)?;
+    }
     (row.handler)(Visit { app, arrival, caller, head, body }).await
 }
 

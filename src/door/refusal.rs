@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::llm::{Fault, Protocol};
 
@@ -13,6 +15,8 @@ pub struct Refusal {
     pub cause: Option<Box<str>>,
     /// The request has its ledger entry already.
     pub booked: bool,
+    /// What the admin API says beside the error.
+    pub extra: Option<Box<Map<String, Value>>>,
 }
 
 impl Refusal {
@@ -23,7 +27,7 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         let fault = Box::new(Fault::new(status, kind, code, message.into()));
-        Self { fault, headers: Vec::new(), cause: None, booked: false }
+        Self { fault, headers: Vec::new(), cause: None, booked: false, extra: None }
     }
 
     /// The client's mistake.
@@ -54,9 +58,21 @@ impl Refusal {
         self
     }
 
+    /// Adds a field beside the error.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.extra.get_or_insert_default().insert(name.to_owned(), value);
+        self
+    }
+
     /// The response, in the client's protocol. What the log should know rides along.
     pub fn dress(self, protocol: Protocol) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.fault.body(protocol)));
+        let mut body = self.fault.json(protocol);
+        if let (Some(extra), Some(body)) = (&self.extra, body.as_object_mut()) {
+            body.extend((**extra).clone());
+        }
+        let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() =
             StatusCode::from_u16(self.fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();

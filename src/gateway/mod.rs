@@ -25,7 +25,7 @@ const fn row(
     face: Protocol,
     handler: fn(crate::door::Visit) -> crate::door::Answering,
 ) -> Route {
-    Route { method, path, right: Infer, face, handler }
+    Route { method, path, right: Infer, face, handler, doc: None }
 }
 
 const fn public(
@@ -33,7 +33,7 @@ const fn public(
     path: &'static str,
     handler: fn(crate::door::Visit) -> crate::door::Answering,
 ) -> Route {
-    Route { method, path, right: Public, face: Chat, handler }
+    Route { method, path, right: Public, face: Chat, handler, doc: None }
 }
 
 /// Every route of this surface.

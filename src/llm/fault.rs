@@ -25,7 +25,8 @@ impl Fault {
         self.json(protocol).to_string()
     }
 
-    fn json(&self, protocol: Protocol) -> Value {
+    /// The same as a value.
+    pub fn json(&self, protocol: Protocol) -> Value {
         match protocol {
             Protocol::Chat | Protocol::Responses => json!({ "error": {
                 "message": self.message, "type": self.kind, "param": self.param, "code": self.code,

@@ -83,6 +83,21 @@ impl Table {
         &self.providers
     }
 
+    /// Where models without a prefix go.
+    pub fn default_provider(&self) -> Option<&Arc<Provider>> {
+        self.default.as_ref()
+    }
+
+    /// What a provider has, as it knows it, and the file lets through.
+    pub fn models_of(&self, provider: &Provider) -> Vec<String> {
+        let own: Vec<String> = if provider.is_echo() {
+            echo::MODELS.iter().map(ToString::to_string).collect()
+        } else {
+            self.lists.of(&provider.name).map(|it| it.models.clone()).unwrap_or_default()
+        };
+        own.into_iter().filter(|it| provider.offers(it)).collect()
+    }
+
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.by_name.get(name)
     }
@@ -156,14 +171,8 @@ impl Table {
         virtuals.sort();
         let virtuals = virtuals.into_iter().map(|it| (it.to_string(), "tokenrouter"));
         let listed = self.providers.iter().flat_map(|provider| {
-            let own: Vec<String> = if provider.is_echo() {
-                echo::MODELS.iter().map(ToString::to_string).collect()
-            } else {
-                self.lists.of(&provider.name).map(|it| it.models.clone()).unwrap_or_default()
-            };
-            own.into_iter()
-                .filter(|it| provider.offers(it))
-                .map(|it| (format!("{}/{it}", provider.name), &*provider.name))
+            let own = self.models_of(provider).into_iter();
+            own.map(|it| (format!("{}/{it}", provider.name), &*provider.name))
         });
         virtuals.chain(listed)
     }

@@ -172,10 +172,10 @@ impl Listeners {
         for address in self.open.keys().cloned().collect::<Vec<_>>() {
             self.close(&address).await;
         }
-        self.report(None);
+        self.report(&[], None);
     }
 
-    pub(super) fn report(&self, problem: Option<&BindError>) {
+    pub(super) fn report(&self, wanted: &[Address], problem: Option<&BindError>) {
         let open = self.open.values().map(|it| it.local.clone()).collect();
         let problems = problem.into_iter().map(|it| Problem {
             severity: Severity::Error,
@@ -186,7 +186,8 @@ impl Listeners {
             help: Some("the addresses that were open stay open".to_owned()),
             span: 0..0,
         });
-        self.server.app.set_listeners(app::Listeners { open, problems: problems.collect() });
+        let (wanted, problems) = (wanted.to_vec(), problems.collect());
+        self.server.app.set_listeners(app::Listeners { wanted, open, problems });
     }
 
     /// Follows the file until the end.
@@ -212,7 +213,7 @@ impl Listeners {
                 tracing::warn!(cause = %error.source, "{error}; the addresses that were open stay open");
             }
             failed = applied.is_some();
-            self.report(applied.as_ref());
+            self.report(&wanted, applied.as_ref());
         }
     }
 }

@@ -104,7 +104,7 @@ impl Daemon {
         let connections = Connections::default();
         let mut listeners = Listeners::new(server.clone(), connections.clone(), raise_fd_limit());
         listeners.apply(&config.listen).await?;
-        listeners.report(None);
+        listeners.report(&config.listen, None);
         let accepting = CancellationToken::new();
         let control = options.state_dir.join("control.sock");
         let control = open_control(&control, &server, &connections, &accepting).then_some(control);

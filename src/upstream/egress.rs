@@ -100,15 +100,15 @@ fn embedded(words: [u16; 8]) -> Option<(Ipv4Addr, Reach)> {
         Ipv4Addr::new(a, b, c, d)
     };
     match words {
-        // Mapped, and the same behind a translator (NAT64).
+        // Mapped; the same behind a translator (NAT64); 6to4.
         [0, 0, 0, 0, 0, 0xffff, a, b]
         | [0, 0, 0, 0, 0xffff, 0, a, b]
-        | [0x64, 0xff9b, 0, 0, 0, 0, a, b] => Some((v4(a, b), Reach::Public)),
+        | [0x64, 0xff9b, 0, 0, 0, 0, a, b]
+        | [0x2002, a, b, ..] => Some((v4(a, b), Reach::Public)),
         // Compatible, long out of use; a translator of somebody's own.
         [0, 0, 0, 0, 0, 0, a, b] | [0x64, 0xff9b, 1, _, _, _, a, b] => {
             Some((v4(a, b), Reach::Private))
         }
-        [0x2002, a, b, ..] => Some((v4(a, b), Reach::Public)),
         _ => None,
     }
 }

@@ -37,6 +37,8 @@ pub enum Kind {
     Timeout,
     Egress,
     Shape,
+    /// A guard in front of it takes torod for a robot.
+    Blocked,
     /// It answers that it is not well.
     Server,
 }
@@ -64,29 +66,34 @@ impl Kind {
             Self::Timeout => "timeout",
             Self::Egress => "egress",
             Self::Shape => "shape",
+            Self::Blocked => "blocked",
             Self::Server => "server",
         }
     }
 }
 
 impl UpstreamError {
+    /// What a connection failed at, among its causes.
+    fn cause<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Connect(cause) => causes(cause.as_ref()).find_map(|it| it.downcast_ref()),
+            _ => None,
+        }
+    }
+
+    /// What went wrong with HTTPS.
+    pub fn tls(&self) -> Option<&rustls::Error> {
+        self.cause()
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Connect(cause) => {
-                let causes = || causes(cause.as_ref());
-                if causes().any(|it| it.is::<NoName>()) {
-                    Kind::Dns
-                } else if causes().any(|it| it.is::<TooSlow>()) {
-                    Kind::Timeout
-                } else if causes().any(|it| it.is::<rustls::Error>()) {
-                    Kind::Tls
-                } else {
-                    Kind::Connect
-                }
-            }
+            Self::Connect(_) if self.cause::<NoName>().is_some() => Kind::Dns,
+            Self::Connect(_) if self.cause::<TooSlow>().is_some() => Kind::Timeout,
+            Self::Connect(_) if self.tls().is_some() => Kind::Tls,
+            Self::Connect(_) | Self::Broke(_) => Kind::Connect,
             Self::Refused(_) => Kind::Egress,
             Self::Silent(_) => Kind::Timeout,
-            Self::Broke(_) => Kind::Connect,
             Self::Request(_) => Kind::Path,
             Self::NoCredential => Kind::Auth,
         }

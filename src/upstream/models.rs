@@ -27,6 +27,8 @@ pub enum ListError {
     Upstream(#[from] UpstreamError),
     #[error("the list answered {0}")]
     Status(StatusCode),
+    #[error("a guard in front of the list takes torod for a robot")]
+    Challenged,
     #[error("the list is not in a form that is known")]
     Shape,
     #[error("the list broke off")]
@@ -38,6 +40,7 @@ impl ListError {
         match self {
             Self::Upstream(error) => error.kind(),
             Self::Status(status) => Kind::of_status(*status),
+            Self::Challenged => Kind::Blocked,
             Self::Shape => Kind::Shape,
             Self::Broke => Kind::Connect,
         }
@@ -78,6 +81,9 @@ async fn get(upstream: &Upstream, provider: &Provider, url: &str) -> Result<Valu
     *request.uri_mut() = url.parse().map_err(|_| ListError::Shape)?;
     *request.headers_mut() = headers::upward(&head, provider, protocol);
     let mut reply = upstream.send(request, LIMIT).await?;
+    if reply.headers.get("cf-mitigated").is_some_and(|it| it == "challenge") {
+        return Err(ListError::Challenged);
+    }
     if !reply.status.is_success() {
         return Err(ListError::Status(reply.status));
     }

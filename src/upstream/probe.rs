@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     Upstream, UpstreamError,
     client::Pieces,
-    error::{Kind, chain},
+    error::Kind,
     models::{self, ListError},
     request::{self, Outgoing},
 };
@@ -110,25 +110,13 @@ async fn say_a_word(upstream: &Upstream, provider: &Provider, model: &str) -> Re
     })
 }
 
-fn trouble(error: &ListError) -> Trouble {
+/// What a failure means, in words.
+pub fn trouble(error: &ListError) -> Trouble {
     let kind = error.kind();
     let words = match (error, kind) {
         (ListError::Status(status), _) => answered(*status),
         (_, Kind::Dns) => "the host's name has no address; check `base_url`".to_owned(),
-        (_, Kind::Tls) => {
-            let causes =
-                if let ListError::Upstream(it) = error { chain(it) } else { String::new() };
-            let plain =
-                ["InvalidContentType", "corrupt message"].iter().any(|it| causes.contains(it));
-            if plain {
-                "the server speaks plain HTTP, not HTTPS; check `base_url`".to_owned()
-            } else {
-                format!(
-                    "no trusted HTTPS connection: {}",
-                    causes.rsplit(": ").next().unwrap_or_default()
-                )
-            }
-        }
+        (ListError::Upstream(it), Kind::Tls) => it.tls().map_or("", handshake).to_owned(),
         (ListError::Upstream(UpstreamError::NoCredential), _) => {
             "the credential refers to a variable or a file that cannot be read".to_owned()
         }
@@ -147,6 +135,25 @@ fn trouble(error: &ListError) -> Trouble {
         _ => error.to_string(),
     };
     Trouble { kind, words }
+}
+
+/// What is wrong with HTTPS there.
+fn handshake(error: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError as Bad, Error};
+    match error {
+        Error::InvalidMessage(_) => "the server speaks plain HTTP, not HTTPS; check `base_url`",
+        Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "the server's certificate is from an authority that this machine does not trust"
+        }
+        Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "the server's certificate has expired"
+        }
+        Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "the server's certificate is for another name; check `base_url`"
+        }
+        Error::InvalidCertificate(_) => "the server's certificate is not valid",
+        _ => "the server and torod find no way to speak HTTPS with each other",
+    }
 }
 
 fn answered(status: StatusCode) -> String {

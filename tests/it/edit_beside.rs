@@ -18,18 +18,18 @@ use tokenrouter::{
     api::Overwritten,
     app::{
         Learned, Live,
-        edit::{Change, EditFailure, Input},
+        edit::{Change, EditFailure, Guard, Input},
         history::Origin,
     },
     config::{
         Revision,
-        edit::{Edit, Kind},
+        edit::{self, Edit, Kind},
     },
 };
 
 use crate::{
     edit_child::{Job, said, start},
-    edits::{BASE, Desk, change, editor, guarded, keys, set},
+    edits::{BASE, Desk, change, editor, keys},
     world::{World, eventually, scale},
 };
 
@@ -68,7 +68,7 @@ fn edit_by_hand(path: &Path, until: &AtomicBool, save: fn(&Path, &str)) -> Vec<S
         std::thread::sleep(Duration::from_micros(think * 20));
         save(path, &(text + &line));
         lines.push(line);
-        std::thread::sleep(Duration::from_micros(think * 300));
+        std::thread::sleep(Duration::from_micros(think * 1000));
     }
     lines
 }
@@ -162,11 +162,11 @@ async fn writers_beside_an_editor(save: fn(&Path, &str)) {
             assert!(is_there || listed.has(*revision), "edit {at} of w{writer} is gone, unsaid");
         }
     }
-    let listed = listed.0.lock().unwrap();
-    for it in listed.values().rev().take(5) {
-        let patch = it.patch_file.as_ref().map(fs::read_to_string);
-        assert!(patch.is_none_or(|it| it.is_ok_and(|it| it.contains("@@"))), "{it:?}");
+    for it in live.overwritten() {
+        let patch = fs::read_to_string(it.patch_file.as_ref().unwrap()).unwrap();
+        assert!(patch.contains("\n+"), "{it:?}: {patch}");
     }
+    let listed = listed.0.lock().unwrap();
     eprintln!(
         "{} saves by hand, {} lost; {} edits overwritten",
         lines.len(),
@@ -217,9 +217,17 @@ async fn interleave(live: &Arc<Live>, path: &Path, round: usize) -> (usize, usiz
     let base = fs::read_to_string(path).unwrap();
     let random = tokenrouter::base::digest(format!("{round}"));
     let moment = |at: usize| Duration::from_micros(u64::from(random[at]) * 40);
-    let edit = |name: &'static str, at| {
-        let (live, wait) = (Arc::clone(live), moment(at));
-        let change = guarded(set(name, round % 50 + 1), &base);
+    let entries = edit::entries(&base, Kind::Key).unwrap();
+    let edit = |writer: usize| {
+        let (live, wait) = (Arc::clone(live), moment(writer));
+        let name = format!("w{writer}");
+        let etag = entries.iter().find(|it| it.name == name).unwrap().etag.clone();
+        // The whole text as one client saw it, or only the entry.
+        let guard = match random[4] % 2 {
+            0 => Guard::Revision(Revision::of(&base).to_string()),
+            _ => Guard::Entry { kind: Kind::Key, name, etag },
+        };
+        let change = Change { guard, ..number(writer, round + 1) };
         async move {
             tokio::time::sleep(wait).await;
             live.edit(change).await
@@ -234,28 +242,20 @@ async fn interleave(live: &Arc<Live>, path: &Path, round: usize) -> (usize, usiz
             if in_place { save_in_place(&path, &text) } else { save_by_rename(&path, &text) }
         })
     };
-    let (one, two, saved) = tokio::join!(
-        edit("limits.header_timeout_seconds", 0),
-        edit("limits.body_idle_seconds", 1),
-        save
-    );
+    let (one, two, saved) = tokio::join!(edit(0), edit(1), save);
     saved.unwrap();
     // What the watch and the poll do in a running torod.
     live.reload().await;
-    while live.editor().is_looking() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        live.reload().await;
-    }
     let text = fs::read_to_string(path).unwrap();
     let (mut stale, mut overwritten) = (0, 0);
-    for (name, edited) in [("header_timeout_seconds", one), ("body_idle_seconds", two)] {
+    for (writer, edited) in [one, two].into_iter().enumerate() {
         match edited {
             Ok(edited) => {
-                let is_there = text.contains(&format!("{name} = {}", round % 50 + 1));
+                let is_there = number_in(&text, writer) == round + 1;
                 let after = edited.after.to_string();
                 let is_listed = live.overwritten().iter().any(|it| it.revision_after == after);
                 overwritten += usize::from(is_listed);
-                assert!(is_there || is_listed, "round {round}: {name} is gone\n{text}");
+                assert!(is_there || is_listed, "round {round}: w{writer} is gone\n{text}");
             }
             Err(EditFailure::Stale { diff, current, .. }) => {
                 assert!(diff.contains("@@") && !current.is_empty(), "round {round}: {diff}");
@@ -279,7 +279,7 @@ async fn interleave_all(path: PathBuf, rounds: std::ops::Range<usize>) -> (usize
     let live = Arc::new(live);
     let (mut stale, mut overwritten) = (0, 0);
     for round in rounds {
-        fs::write(&path, format!("{BASE}# round {round}\n")).unwrap();
+        fs::write(&path, format!("{}# round {round}\n", numbered())).unwrap();
         live.reload().await;
         let (more_stale, more_overwritten) = interleave(&live, &path, round).await;
         (stale, overwritten) = (stale + more_stale, overwritten + more_overwritten);

@@ -163,6 +163,14 @@ fn mode_owner_and_attributes_stay_and_a_new_file_is_private() {
     desk.edit(&text(BASE)).unwrap();
     assert_eq!(fs::metadata(desk.path()).unwrap().mode() & 0o7777, 0o600);
     assert_eq!(desk.text(), BASE);
+    let nowhere =
+        Editor::new(desk.dir.path().join("a/b/torod.toml"), desk.dir.path().join("state"));
+    nowhere.edit(&Change { dry_run: true, ..text(BASE) }).unwrap();
+    assert!(!nowhere.path().parent().unwrap().exists(), "a dry run makes nothing");
+    nowhere.edit(&text(BASE)).unwrap();
+    let meta = fs::metadata(nowhere.path()).unwrap();
+    let parent = fs::metadata(nowhere.path().parent().unwrap()).unwrap();
+    assert_eq!((meta.mode() & 0o777, parent.mode() & 0o777), (0o600, 0o700));
     for entry in fs::read_dir(desk.dir.path().join("state/history")).unwrap() {
         assert_eq!(entry.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
     }

@@ -179,8 +179,12 @@ async fn every_route_asks_for_its_right_and_no_less() {
     let world = World::with(&provider, &format!("{KEYS}{old}")).await;
     let rows = gateway::ROUTES.iter().chain(admin::ROUTES);
     for row in rows.filter(|it| it.right != Right::Public) {
-        let wild = row.path.split_once('{');
-        let path = wild.map_or(row.path.to_owned(), |it| format!("{}models/m:countTokens", it.0));
+        let segments = row.path.split('/').map(|it| match it.as_bytes() {
+            [b'{', b'*', ..] => "models/m:countTokens",
+            [b'{', ..] => "m",
+            _ => it,
+        });
+        let path = segments.collect::<Vec<_>>().join("/");
         for (key, may) in [
             ("", None),
             ("sk-none", None),

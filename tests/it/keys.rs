@@ -66,15 +66,20 @@ fn with_key(ask: Ask, key: &str) -> Ask {
 
 /// A request to a route of the table that reaches its handler.
 fn ask_for(world: &World, row: &Route) -> Ask {
-    let path = match row.path.split_once('{') {
-        Some((start, rest)) => {
-            let call = row.method == "POST" && rest.starts_with("*call");
-            format!("{start}{}", if call { "models/x:generateContent" } else { "x" })
-        }
-        None => row.path.to_owned(),
-    };
+    let mut path = String::new();
+    for segment in row.path.split('/').skip(1) {
+        let call = row.method == "POST" && segment == "{*call}";
+        let named = if segment.starts_with('{') { "x" } else { segment };
+        path += "/";
+        path += if call { "models/x:generateContent" } else { named };
+    }
     let ask = world.bare(row.method, &path);
-    if row.method == "POST" { ask.body(r#"{"model":"echo/x"}"#) } else { ask }
+    if matches!(row.method, "POST" | "PUT" | "PATCH") {
+        let json = if row.path.starts_with("/admin") { "{}" } else { r#"{"model":"echo/x"}"# };
+        ask.header("content-type", "application/json").body(json)
+    } else {
+        ask
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,6 +90,7 @@ async fn every_route_asks_for_its_right_and_no_more() {
     assert!(rows.iter().any(|it| it.right == Right::Administer), "both tables are looked at");
     let nobody = [None, Some("sk-wrong"), Some("sk-expired"), Some("sk-orphan"), Some("")];
     let roles = [("sk-inferrer", 1), ("sk-keymaster", 2), ("sk-test", 3)];
+    let before = world.config_text();
     for row in rows {
         let what = format!("{} {}", row.method, row.path);
         let (needed, public) = match row.right {
@@ -103,8 +109,10 @@ async fn every_route_asks_for_its_right_and_no_more() {
             let reply = with_key(ask_for(&world, row), key).send().await;
             assert_eq!(reply.status == 403, rank < needed, "{what} with {key}: {}", reply.status);
             assert_ne!(reply.status, 401, "{what} with {key}");
+            assert!(reply.status < 500, "{what} with {key}: {}", reply.text());
         }
     }
+    assert_eq!(world.config_text(), before, "none of it was a change");
 }
 
 #[tokio::test(flavor = "multi_thread")]

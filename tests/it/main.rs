@@ -8,6 +8,14 @@
 )]
 #![allow(unreachable_pub, reason = "nobody is outside of a test binary")]
 
+mod admin;
+mod admin_guards;
+mod admin_keys;
+mod admin_lossless;
+mod admin_probes;
+mod admin_providers;
+mod admin_settings;
+mod admin_text;
 mod chat;
 mod cli;
 mod cli_config;
@@ -20,8 +28,10 @@ mod echo;
 mod edit_beside;
 mod edit_child;
 mod edit_crash;
+mod edit_overwritten;
 mod edit_write;
 mod edits;
+mod egress;
 mod failover;
 mod framing;
 mod garbage;

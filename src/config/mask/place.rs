@@ -18,7 +18,7 @@ pub(super) enum Place {
 
 /// Scheme, host and port of a provider's base URL and of its model list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Origins {
+pub struct Origins {
     base: Option<String>,
     list: Option<String>,
 }
@@ -27,10 +27,7 @@ impl Place {
     /// Whether a secret from `source` may stand here.
     pub(super) fn takes(&self, source: &Self) -> bool {
         match (self, source) {
-            (Self::Provider(here), Self::Provider(there)) => {
-                let known = [&there.base, &there.list];
-                here.base == there.base && (here.list.is_none() || known.contains(&&here.list))
-            }
+            (Self::Provider(here), Self::Provider(there)) => here.take(there),
             (Self::Comment, _) => true,
             (Self::Key(here), Self::Key(there)) => here == there,
             _ => false,
@@ -56,24 +53,40 @@ pub(super) fn origins(root: &Spanned<DeValue<'_>>, known: &[&Found]) -> Vec<Orig
     };
     let of = |entry: &Spanned<DeValue<'_>>| {
         let DeValue::Table(entry) = entry.get_ref() else { return Origins::default() };
-        let text = |key: &str| match entry.get(key).map(Spanned::get_ref) {
-            Some(DeValue::String(it)) => {
-                Some(it.trim().to_owned()).filter(|it| !it.is_empty()).map(unmasked)
-            }
+        Origins::of(|key| match entry.get(key).map(Spanned::get_ref) {
+            Some(DeValue::String(it)) => Some(unmasked(it.trim().to_owned())),
             _ => None,
-        };
-        let preset = text("provider_type").or_else(|| text("name"));
-        let preset = preset.as_deref().and_then(preset::preset);
-        let base = text("base_url").or_else(|| preset?.base_url.clone());
-        let list = text("model_list_url").or_else(|| preset?.model_list_url.clone());
-        let base = base.as_deref().and_then(origin);
-        Origins { list: list.as_deref().and_then(origin).or_else(|| base.clone()), base }
+        })
     };
     entries.iter().map(of).collect()
 }
 
+impl Origins {
+    /// Of an entry whose strings `text` knows.
+    fn of(text: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |key: &str| text(key).filter(|it| !it.trim().is_empty());
+        let preset = text("provider_type").or_else(|| text("name"));
+        let preset = preset.as_deref().and_then(|it| preset::preset(it.trim()));
+        let base = text("base_url").or_else(|| preset?.base_url.clone());
+        let list = text("model_list_url").or_else(|| preset?.model_list_url.clone());
+        let base = base.as_deref().and_then(origin);
+        Self { list: list.as_deref().and_then(origin).or_else(|| base.clone()), base }
+    }
+
+    /// Of an entry as JSON.
+    pub fn of_entry(entry: &serde_json::Map<String, serde_json::Value>) -> Self {
+        Self::of(|key| entry.get(key)?.as_str().map(str::to_owned))
+    }
+
+    /// Whether a secret that was entered for `there` may go to these.
+    pub fn take(&self, there: &Self) -> bool {
+        let known = [&there.base, &there.list];
+        self.base == there.base && (self.list.is_none() || known.contains(&&self.list))
+    }
+}
+
 fn origin(url: &str) -> Option<String> {
-    Url::parse(url).ok().map(|it| it.origin().ascii_serialization())
+    Url::parse(url.trim()).ok().map(|it| it.origin().ascii_serialization())
 }
 
 /// Names of what a query passes that is no setting.

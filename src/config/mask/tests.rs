@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Secrets of every kind and form, each with `CANARY` in it.
-const TEXT: &str = r##"# old: sk-proj-CANARY0000000000000000
+const TEXT: &str = r#"# old: sk-proj-CANARY0000000000000000
 admin_api_key = 'CANARY-admin'
 default_provider = "a#b"            # see "the docs"
 incoming_api_keys = ["CANARY-1", """CANARY-2"""]
@@ -41,7 +41,7 @@ CANARY
 key_pem = "CANARY-pem"
 [alerts]
 webhook = "https://hooks.example/CANARY"
-"##;
+"#;
 
 #[test]
 fn a_masked_text_holds_no_secret_and_comes_back_byte_for_byte() {
