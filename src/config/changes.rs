@@ -1,9 +1,9 @@
 //! What one text has that another has not: in words, by key, and as a patch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::{Map, Value};
-use similar::{Algorithm, TextDiff};
+use serde_json::Value;
+use similar::TextDiff;
 
 use super::edit::{self, Kind};
 
@@ -64,20 +64,27 @@ struct Compared {
 }
 
 impl Compared {
-    fn list(&mut self, kind: Kind, old: &[(String, &Value)], new: &[(String, &Value)]) {
-        let get = |list: &[(String, &Value)], name: &str| {
-            list.iter().find(|it| it.0 == name).map(|it| it.1.clone())
+    fn list<'a>(
+        &mut self,
+        kind: Kind,
+        old: &'a [(String, &'a Value)],
+        new: &'a [(String, &'a Value)],
+    ) {
+        let by_name = |list: &'a [(String, &'a Value)]| -> HashMap<&'a str, &'a Value> {
+            list.iter().map(|it| (it.0.as_str(), it.1)).collect()
         };
-        let mut gone: Vec<_> = old.iter().filter(|it| get(new, &it.0).is_none()).collect();
+        let (was, is) = (by_name(old), by_name(new));
+        let gone = old.iter().filter(|it| !is.contains_key(it.0.as_str()));
+        let mut gone: BTreeMap<&str, &Value> = gone.map(|it| (it.0.as_str(), it.1)).collect();
+        let mut same: HashMap<String, &str> =
+            gone.iter().map(|it| (without_name(kind, it.1), *it.0)).collect();
         for (name, value) in new {
             let path = [kind.list(), name];
             let quoted = named(name);
             let word = kind.word();
-            let Some(was) = get(old, name) else {
-                let same =
-                    |it: &&(String, &Value)| without_name(kind, it.1) == without_name(kind, value);
-                if let Some(at) = gone.iter().position(same) {
-                    let (from, was) = gone.remove(at);
+            let Some(was) = was.get(name.as_str()) else {
+                let from = same.remove(&without_name(kind, value));
+                if let Some((from, was)) = from.and_then(|it| gone.remove_entry(it)) {
                     self.parts.push(format!("{word} {} renamed to {quoted}", named(from)));
                     self.leaves(&[kind.list(), from], Some(was), None);
                 } else {
@@ -86,7 +93,7 @@ impl Compared {
                 self.leaves(&path, None, Some(value));
                 continue;
             };
-            let keys = self.leaves(&path, Some(&was), Some(value));
+            let keys = self.leaves(&path, Some(was), Some(value));
             if !keys.is_empty() {
                 self.parts.push(format!("{word} {quoted} changed ({})", listed(&keys)));
             }
@@ -95,11 +102,11 @@ impl Compared {
             self.parts.push(format!("{} {} removed", kind.word(), named(name)));
             self.leaves(&[kind.list(), name], Some(value), None);
         }
-        let order = |list: &[(String, &Value)], other: &[(String, &Value)]| -> Vec<Value> {
-            let both = list.iter().filter(|it| get(other, &it.0).is_some());
+        let order = |list: &[(String, &Value)], other: &HashMap<&str, &Value>| -> Vec<Value> {
+            let both = list.iter().filter(|it| other.contains_key(it.0.as_str()));
             both.map(|it| it.0.as_str().into()).collect()
         };
-        let (was, is) = (order(old, new), order(new, old));
+        let (was, is) = (order(old, &is), order(new, &was));
         if was != is {
             self.parts.push(format!("order of {}s changed", kind.word()));
             self.values.insert(kind.list().to_owned(), (Some(was.into()), Some(is.into())));
@@ -124,8 +131,11 @@ impl Compared {
     /// Notes each leaf that differs below a path, and returns their paths from there on.
     fn leaves(&mut self, path: &[&str], old: Option<&Value>, new: Option<&Value>) -> Vec<String> {
         let (mut was, mut is) = (BTreeMap::new(), BTreeMap::new());
-        old.into_iter().for_each(|it| flatten(it, "", &mut was));
-        new.into_iter().for_each(|it| flatten(it, "", &mut is));
+        for (value, found) in [(old, &mut was), (new, &mut is)] {
+            if let Some(value) = value {
+                flatten(value, "", found);
+            }
+        }
         let prefix = path.iter().map(|it| edit::path_part(it)).collect::<Vec<_>>().join(".");
         let keys: BTreeSet<_> = was.keys().chain(is.keys()).cloned().collect();
         let changed: Vec<_> = keys.into_iter().filter(|it| was.get(it) != is.get(it)).collect();
@@ -158,10 +168,11 @@ fn flatten(value: &Value, path: &str, found: &mut BTreeMap<String, Value>) {
     }
 }
 
-fn without_name(kind: Kind, entry: &Value) -> Map<String, Value> {
+/// All that an entry says but its name.
+fn without_name(kind: Kind, entry: &Value) -> String {
     let mut entry = entry.as_object().cloned().unwrap_or_default();
     entry.shift_remove(kind.name_key());
-    entry
+    Value::Object(entry).to_string()
 }
 
 /// A name for one line of a log, whatever is in it.
@@ -186,10 +197,7 @@ pub fn patch(name: &str, old: &str, new: &str) -> String {
     // Lines end where `patch` says so; a lone `\r` is no line end to it.
     let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
     let (old, new) = (lines(old), lines(new));
-    let diff = TextDiff::configure()
-        .algorithm(Algorithm::Patience)
-        .newline_terminated(true)
-        .diff_slices(&old, &new);
+    let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
     // A tab ends a name that has spaces in it.
     let end = if name.contains(' ') { "\t" } else { "" };
     diff.unified_diff()

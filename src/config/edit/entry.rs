@@ -34,8 +34,7 @@ pub(super) fn add(
         return Err(EditError::Exists { kind: kind.word(), name: name.to_owned() });
     }
     let list = [Step::from(kind.list())];
-    let path = kind.entry(entries(doc, kind).len());
-    known::check(&path, values)?;
+    check(kind, name, values)?;
     match at(doc, &list) {
         Some(Node::Value(Value::Array(array))) => {
             let text = doc.raw();
@@ -52,6 +51,18 @@ pub(super) fn add(
         None | Some(Node::List(_)) => block(doc, kind, values),
         Some(_) => Err(EditError::Value(format!("`{}` is no list", kind.list()))),
     }
+}
+
+/// Whether an entry can have such keys.
+fn check(kind: Kind, name: &str, values: &Map<String, Json>) -> Result<(), EditError> {
+    let entry = kind.entry(0);
+    known::check(&entry, values).map_err(|error| match error {
+        EditError::NoKey(path) => {
+            let named = known::dotted(&[Step::from(kind.list()), Step::from(name.trim())]);
+            EditError::NoKey(path.replacen(&known::dotted(&entry), &named, 1))
+        }
+        other => other,
+    })
 }
 
 /// The keys and values of a new entry, in the quotes of the last one.
@@ -108,7 +119,7 @@ fn block(doc: &Doc<'_>, kind: Kind, values: &Map<String, Json>) -> Result<Vec<Sp
     let lines: Vec<String> =
         [format!("{header_indent}{header}")].into_iter().chain(pairs).collect();
     let place = match layout.below(&list).last() {
-        Some(last) => layout.end(last),
+        Some(at) => layout.end(at),
         None => lines::content_end(text),
     };
     // As far from the last one as that is from what stands before it. A gap that is wider than the
@@ -140,7 +151,7 @@ pub(super) fn change(
 ) -> Result<Vec<Splice>, EditError> {
     let index = find(doc, kind, name)?;
     let entry = kind.entry(index);
-    known::check(&entry, values)?;
+    check(kind, name, values)?;
     let mut values = values.clone();
     let Some(node) = at(doc, &entry) else { return Ok(Vec::new()) };
     if kind == Kind::Provider {
@@ -149,7 +160,7 @@ pub(super) fn change(
     let mut ops = Vec::new();
     match values.shift_remove(kind.name_key()) {
         Some(Json::String(to)) if to.trim() != name.trim() => {
-            ops = rename::ops(doc, kind, name, &to)?
+            ops = rename::ops(doc, kind, name, &to)?;
         }
         None | Some(Json::String(_)) => {}
         Some(_) => {

@@ -1,6 +1,6 @@
 //! The text as lines: headers with the lines that are theirs, and keys with their values.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use toml_edit::{InlineTable, Item, RawString, Table, Value};
 
@@ -140,8 +140,23 @@ impl<'a> Layout<'a> {
 
     /// The lines of all sections at and below a path, each run of them as one.
     pub(super) fn runs(&self, path: &[Step]) -> Vec<Range<usize>> {
+        self.joined(self.below(path))
+    }
+
+    /// The same for each entry of a list.
+    pub(super) fn entries(&self, list: &str) -> BTreeMap<usize, Vec<Range<usize>>> {
+        let mut sections: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in self.below(&[Step::from(list)]) {
+            if let Some(Step::At(entry)) = self.sections[at].path.get(1) {
+                sections.entry(*entry).or_default().push(at);
+            }
+        }
+        sections.into_iter().map(|(entry, it)| (entry, self.joined(it.into_iter()))).collect()
+    }
+
+    fn joined(&self, sections: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
-        for at in self.below(path) {
+        for at in sections {
             match runs.last_mut() {
                 Some(run) if run.1 + 1 == at => run.1 = at,
                 _ => runs.push((at, at)),

@@ -103,12 +103,14 @@ pub(super) fn cut(text: &str, lines: Range<usize>) -> Splice {
     let Range { mut start, mut end } = lines;
     let (above, before) = blank_above(text, start);
     let (below, after) = blank_below(text, end);
-    match (above == 0, below == text.len()) {
-        (true, true) => {}
-        (true, false) => end = below,
-        (false, true) => start = above,
-        (false, false) if before <= after => start = above,
-        (false, false) => end = below,
+    let (is_first, is_last) = (above == 0, below == text.len());
+    // Of two gaps alike, the one that holds nothing but line ends is ours.
+    let is_ours = |lines: &str| !lines.contains([' ', '\t']);
+    let prefer_above = is_ours(&text[above..start]) || !is_ours(&text[end..below]);
+    if !is_first && (is_last || before < after || before == after && prefer_above) {
+        start = above;
+    } else if !is_last {
+        end = below;
     }
     if end == text.len() && !text[..end].ends_with('\n') {
         // The line above becomes the last one, so it has no line end.

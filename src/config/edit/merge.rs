@@ -23,7 +23,7 @@ fn place(node: Option<Node<'_>>, path: &[Step], value: &Json, exactly: bool) -> 
             table(node, path, value, exactly)
         }
         (Some(Node::Value(_)), Json::Array(new)) if node.and_then(Node::elements).is_some() => {
-            array(node.and_then(Node::elements).unwrap_or_default(), path, new)
+            array(&node.and_then(Node::elements).unwrap_or_default(), path, new)
         }
         (Some(node), value) if same(&node.json(), value) => Vec::new(),
         (Some(Node::Table(_) | Node::List(_)), _) => {
@@ -64,7 +64,7 @@ fn table(node: Node<'_>, path: &[Step], values: &Json, exactly: bool) -> Vec<Op>
 
 /// Elements that are equal stay, with the comments beside them. Later ones first, so that the places
 /// of the others hold.
-fn array(old: Vec<Node<'_>>, path: &[Step], new: &[Json]) -> Vec<Op> {
+fn array(old: &[Node<'_>], path: &[Step], new: &[Json]) -> Vec<Op> {
     let canonical = |it: &Json| it.to_string();
     let before: Vec<_> = old.iter().map(|it| canonical(&it.json())).collect();
     let after: Vec<_> = new.iter().map(canonical).collect();

@@ -6,7 +6,7 @@
 //!     Splice  bytes            splice replaces them
 //! ```
 //!
-//! toml_edit parses and says where things stand; what it renders are new values only, since a
+//! `toml_edit` parses and says where things stand; what it renders are new values only, since a
 //! document that it prints has lost line ends, a byte order mark, or comments of what was removed.
 
 mod array;
@@ -137,12 +137,12 @@ fn without_mark(text: &str) -> (&str, &str) {
 /// keys, which have names all the same.
 pub fn entries(text: &str, kind: Kind) -> Result<Vec<Entry>, EditError> {
     let doc = splice::parse(without_mark(text).1)?;
-    let layout = layout::Layout::of(&doc);
+    let mut lines = layout::Layout::of(&doc).entries(kind.list());
     let found = names::entries(&doc, kind).into_iter().enumerate();
     let entry = |(at, (name, node)): (usize, (String, tree::Node<'_>))| {
         let spans = match node {
             tree::Node::Inline(it) => it.span().into_iter().collect(),
-            _ => layout.runs(&kind.entry(at)),
+            _ => lines.remove(&at).unwrap_or_default(),
         };
         // The line end of the last line comes and goes with what stands behind it.
         let bytes: String = spans.into_iter().map(|it| doc.raw()[it].trim_end()).collect();

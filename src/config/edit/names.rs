@@ -81,6 +81,6 @@ pub(super) fn find(doc: &Doc<'_>, kind: Kind, name: &str) -> Result<usize, EditE
 pub(super) fn writes_dates(doc: &Doc<'_>, path: &[Step]) -> bool {
     let [Step::Key(list), Step::At(_), Step::Key(key)] = path else { return true };
     let elements = root(doc).get(list).and_then(Node::elements).unwrap_or_default();
-    let last = elements.into_iter().filter_map(|it| it.get(key)).next_back();
-    last.is_none_or(|it| !matches!(it, Node::Value(Value::String(_))))
+    let nearest = elements.into_iter().filter_map(|it| it.get(key)).next_back();
+    nearest.is_none_or(|it| !matches!(it, Node::Value(Value::String(_))))
 }

@@ -33,7 +33,7 @@ pub(super) fn take(doc: &Doc<'_>, path: &[Step]) -> Result<Vec<Splice>, EditErro
     let mut splices =
         if let Node::Table(_) | Node::List(_) = node { sections(doc, path) } else { Vec::new() };
     match host {
-        Node::Table(table) => splices.extend(lines_of(doc, &path[..depth], table, &names)?),
+        Node::Table(table) => splices.extend(lines_of(doc, &path[..depth], table, &names)),
         Node::Inline(table) => splices.extend(elements_of(doc, &path[..depth], table, &names)?),
         Node::List(_) | Node::Value(_) => {}
     }
@@ -64,12 +64,7 @@ fn sections(doc: &Doc<'_>, path: &[Step]) -> Vec<Splice> {
     runs.into_iter().map(|it| lines::cut(doc.raw(), it)).collect()
 }
 
-fn lines_of(
-    doc: &Doc<'_>,
-    path: &[Step],
-    table: &Table,
-    names: &[&str],
-) -> Result<Vec<Splice>, EditError> {
+fn lines_of(doc: &Doc<'_>, path: &[Step], table: &Table, names: &[&str]) -> Vec<Splice> {
     let text = doc.raw();
     let leaves = table_leaves(text, table);
     let (gone, kept): (Vec<_>, Vec<_>) = leaves.iter().partition(|it| it.path.starts_with(names));
@@ -79,7 +74,7 @@ fn lines_of(
             && let [run] = &layout.runs(path)[..]
             && !has_comment(text, run, &gone)
         {
-            return Ok(vec![lines::cut(text, run.clone())]);
+            return vec![lines::cut(text, run.clone())];
         }
     }
     // Neighbours go as one, so that no gap is counted twice.
@@ -102,11 +97,11 @@ fn lines_of(
         // A comment above stays where it is, and does not become one of the next header.
         if lines::is_comment_above(text, start) && stays(start) && lines::leads_to_header(text, end)
         {
-            cut.text = lines::ending(text).to_owned();
+            lines::ending(text).clone_into(&mut cut.text);
         }
         cut
     };
-    Ok(cuts.into_iter().map(cut).collect())
+    cuts.into_iter().map(cut).collect()
 }
 
 /// Whether a comment stands in the lines, outside of the values.

@@ -1,8 +1,10 @@
 //! Each form with its exact text: what an edit does to a file, as a table.
 
+mod choices;
 mod generator;
 mod laws;
 mod model;
+mod story;
 
 use serde_json::json;
 
@@ -36,11 +38,11 @@ fn unset(path: &str) -> Value {
     json!({ "op": "unset", "path": path })
 }
 
-fn add(kind: &str, values: Value) -> Value {
+fn add(kind: &str, values: &Value) -> Value {
     json!({ "op": "add", "kind": kind, "values": values })
 }
 
-fn change(kind: &str, name: &str, values: Value) -> Value {
+fn change(kind: &str, name: &str, values: &Value) -> Value {
     json!({ "op": "change", "kind": kind, "name": name, "values": values })
 }
 
@@ -139,7 +141,7 @@ fn a_new_key_stands_among_its_neighbours() {
             => "[[incoming_tokens]]\nid = 'a'\nquota.requests = { limit = 3 }\n[incoming_tokens.quota.usd]\nlimit = 1\n";
         "[[incoming_tokens]]\nkey_hash = 'x'\n", set("incoming_tokens.key-1.expires_at", "2027-01-01T00:00:00Z")
             => "[[incoming_tokens]]\nkey_hash = 'x'\nexpires_at = 2027-01-01T00:00:00Z\n";
-        "[[providers]]\nname = 'a'\n[providers.headers]\nx = 'y'\n", change("provider", "a", json!({ "headers": { "z": "1", "x": null } }))
+        "[[providers]]\nname = 'a'\n[providers.headers]\nx = 'y'\n", change("provider", "a", &json!({ "headers": { "z": "1", "x": null } }))
             => "[[providers]]\nname = 'a'\n[providers.headers]\nz = '1'\n";
     }
 }
@@ -176,7 +178,7 @@ fn a_removed_key_takes_its_line() {
 
 #[test]
 fn entries_come_and_go_as_they_stand() {
-    let new = || add("provider", json!({ "base_url": "u", "name": "new" }));
+    let new = || add("provider", &json!({ "base_url": "u", "name": "new" }));
     check! {
         "", new()
             => "[[providers]]\nname = \"new\"\nbase_url = \"u\"\n";
@@ -223,7 +225,7 @@ fn a_new_name_is_followed() {
             => text.replace("'a/", "'groq/").replace("\"a/", "\"groq/").replace("provider = 'a'", "provider = 'groq'").replace( "name = 'a' # c\n", "name = 'groq' # c\nprovider_type = 'openai-compatible'\n", );
         text, rename("key", "key-1", "boss")
             => text.replace("key = 'k'", "id = 'boss'\nkey = 'k'").replace("'key-1'", "'boss'");
-        text, change("key", "key-1", json!({ "id": "boss" }))
+        text, change("key", "key-1", &json!({ "id": "boss" }))
             => text.replace("key = 'k'", "id = 'boss'\nkey = 'k'").replace("'key-1'", "'boss'");
         text, rename("model", "m", "n")
             => text.replace("'m'", "'n'");
@@ -234,4 +236,156 @@ fn a_new_name_is_followed() {
         text, rename("provider", "q", "b")
             => "there is no provider `q`";
     }
+}
+
+#[test]
+fn a_switch_goes_back_as_it_came() {
+    let own = "[[providers]]\n  name = 'a'\n";
+    let legacy = "admin_api_key = 'k'\n[[providers]]\nname = 'a'\n";
+    check! {
+        own, switch(true, "a")
+            => own;
+        own, switch(false, "a")
+            => "[[providers]]\n  enabled = false\n  name = 'a'\n";
+        "[[providers]]\n  enabled = false\n  name = 'a'\n", switch(true, "a")
+            => own;
+        "[[providers]]\nname = 'a'\nenabled = true # c\n", switch(false, "a")
+            => "[[providers]]\nname = 'a'\nenabled = false # c\n";
+        "[[providers]]\nname = 'a'\nenabled = false # c\n", switch(true, "a")
+            => "[[providers]]\nname = 'a'\nenabled = true # c\n";
+        "[[providers]]\nenabled = false # c\nname = 'a'\n", switch(true, "a")
+            => "[[providers]]\nenabled = true # c\nname = 'a'\n";
+        "providers = [{ name = 'a' }]", switch(false, "a")
+            => "providers = [{ enabled = false, name = 'a' }]";
+        "providers = [{ enabled = false, name = 'a' }]", switch(true, "a")
+            => "providers = [{ name = 'a' }]";
+        legacy, switch(false, "a")
+            => legacy;
+        legacy, switch(true, "a")
+            => "admin_api_key = 'k'\n[[providers]]\nenabled = true\nname = 'a'\n";
+        "", switch(true, "a")
+            => "there is no provider `a`";
+    }
+}
+
+/// A credential is bound to its origin: it stays with a change of the path alone.
+#[test]
+fn a_credential_does_not_follow_to_another_origin() {
+    let head = "[[providers]]\nname = 'a'\n";
+    let url = "base_url = 'https://one.example/v1'\n";
+    let text = &format!(
+        "{head}{url}api_key = 'k' # mine\nrefresh_token = 'r'\nheaders = {{ x = 'y', z = '1' }}\n"
+    );
+    let kept = |url: &str| text.replace("https://one.example/v1", url);
+    let bare = |url: &str| format!("{head}base_url = '{url}'\n");
+    let two = "https://two.example/v1";
+    let groq = "[[providers]]\nname = 'groq'\napi_key = 'k'\n";
+    check! {
+        text, set("providers.a.base_url", "https://one.example/v2")
+            => kept("https://one.example/v2");
+        text, set("providers.a.base_url", "https://one.example:443/")
+            => kept("https://one.example:443/");
+        text, set("providers.a.base_url", two)
+            => bare(two);
+        text, set("providers.a.base_url", "http://one.example/v1")
+            => bare("http://one.example/v1");
+        text, set("providers.a.base_url", "https://one.example:8443/v1")
+            => bare("https://one.example:8443/v1");
+        text, set("providers.a", json!({ "base_url": two }))
+            => bare(two);
+        text, change("provider", "a", &json!({ "base_url": two, "api_key": "n", "headers": { "z": "2" } }))
+            => format!("{}api_key = 'n' # mine\nheaders = {{ z = '2' }}\n", bare(two));
+        text, change("provider", "a", &json!({ "base_url": two, "headers": null }))
+            => bare(two);
+        text, change("provider", "a", &json!({ "provider_type": "openai" }))
+            => text.replace("base_url", "provider_type = 'openai'\nbase_url");
+        text, unset("providers.a.base_url")
+            => head;
+        text, set("providers.a.model_list_url", "https://one.example/list")
+            => text.replace("api_key", "model_list_url = 'https://one.example/list'\napi_key");
+        text, set("providers.a.model_list_url", "https://two.example/list")
+            => format!("{head}{url}model_list_url = 'https://two.example/list'\n");
+        groq, change("provider", "groq", &json!({ "provider_type": "openai" }))
+            => "[[providers]]\nname = 'groq'\nprovider_type = 'openai'\n";
+        groq, rename("provider", "groq", "openai")
+            => "[[providers]]\nname = 'openai'\nprovider_type = 'groq'\napi_key = 'k'\n";
+        groq, change("provider", "groq", &json!({ "name": "openai" }))
+            => "[[providers]]\nname = 'openai'\nprovider_type = 'groq'\napi_key = 'k'\n";
+    }
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let text = "[[providers]]\nname = 'a'\n";
+    let price = |input: Value| add("price", &json!({ "model": "m", "input": input }));
+    check! {
+        "a = \nb = 'secret", set("managed", true)
+            => "the text is not TOML: 1:5: string values must be quoted, expected literal string";
+        text, set("tls.mod", "pem")
+            => "there is no key `tls.mod`; did you mean `mode`?";
+        text, set("providers.a.base_ulr", "x")
+            => "there is no key `providers.a.base_ulr`; did you mean `base_url`?";
+        text, change("provider", "a", &json!({ "base_ulr": "x" }))
+            => "there is no key `providers.a.base_ulr`; did you mean `base_url`?";
+        text, set("providers.a.models.x", "x")
+            => "there is no key `providers.a.models.x`";
+        text, set("providers.b.models", json!([]))
+            => "there is no provider `b`";
+        text, unset("providers.a.models")
+            => "there is no key `providers.a.models`";
+        text, set("providers", json!([]))
+            => "`providers` is changed by its entries, as `providers.NAME`";
+        text, set("providers.b", json!({ "name": "c" }))
+            => "`name` is not the name in the path";
+        text, unset("providers.a.name")
+            => "a provider needs `name`";
+        text, add("provider", &json!({ "base_url": "x" }))
+            => "a provider needs `name`";
+        text, add("provider", &json!({ "name": " a " }))
+            => "there is a provider `a` already";
+        text, remove("key", "key-1")
+            => "there is no key `key-1`";
+        text, set("a b", 1)
+            => "`a b` is no path; a name with other signs than letters, digits, `-` and `_` is written in quotes";
+        text, set("providers.a.models", json!([null]))
+            => "a list cannot hold `null`";
+        text, price(json!(u64::MAX))
+            => "`18446744073709551615` is too large a number";
+        "tls = 1", set("tls.mode", "pem")
+            => "tls = { mode = \"pem\" }";
+        "providers = 1", add("provider", &json!({ "name": "a" }))
+            => "`providers` is no list";
+    }
+}
+
+#[test]
+fn paths_name_entries_and_keys_of_them() {
+    let text = "x-own.a = 1\n[[prices]]\nmodel = 'openai/gpt-5*'\ninput = 1.5\n[[incoming_tokens]]\nkey = 'k'\nexpires_at = 2027-01-01 00:00:00Z\n[incoming_tokens.quota.usd]\nlimit = 3\n";
+    for (path, wanted) in [
+        ("prices.\"openai/gpt-5*\".input", Some(json!(1.5))),
+        ("prices.'openai/gpt-5*'", Some(json!({ "model": "openai/gpt-5*", "input": 1.5 }))),
+        ("incoming_tokens.key-1.quota", Some(json!({ "usd": { "limit": 3 } }))),
+        ("incoming_tokens.key-1.expires_at", Some(json!("2027-01-01T00:00:00Z"))),
+        ("incoming_tokens.x.quota", None),
+        ("providers", None),
+        ("tls.mode", None),
+        ("x-own", Some(json!({ "a": 1 }))),
+    ] {
+        assert_eq!(value(text, path), Ok(wanted), "{path}");
+    }
+    check! {
+        "[[models]]\nname = 'm'\n[[models.targets]]\nmodel = 'a/b' # c\nweight = 2\n", set("models.m.targets", json!([{ "model": "a/b", "weight": 2 }]))
+            => "[[models]]\nname = 'm'\n[[models.targets]]\nmodel = 'a/b' # c\nweight = 2\n";
+        "[[models]]\nname = 'm'\n[[models.targets]]\nmodel = 'a/b'\n[tls]\n", set("models.m.targets", json!(["a/c"]))
+            => "[[models]]\nname = 'm'\ntargets = ['a/c']\n[tls]\n";
+        "", set("providers.a", json!({ "provider_type": "echo" }))
+            => "[[providers]]\nname = \"a\"\nprovider_type = \"echo\"\n";
+        "[[providers]]\nname = 'a'\n", unset("providers.a")
+            => "";
+        "[[providers]]\nname = 'a'\n", set("providers.a.name", "b")
+            => "[[providers]]\nname = 'b'\n";
+        "", set("x-own.a", 1)
+            => "[x-own]\na = 1\n";
+    }
+    assert_eq!(entries("[[providers]]\nname = ' a '\n", Kind::Provider).unwrap()[0].name, "a");
 }

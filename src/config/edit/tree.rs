@@ -135,7 +135,7 @@ pub(super) fn root<'a>(doc: &'a Doc<'_>) -> Node<'a> {
 }
 
 pub(super) fn at<'a>(doc: &'a Doc<'_>, path: &[Step]) -> Option<Node<'a>> {
-    path.iter().try_fold(root(doc), |node, step| node.step(step))
+    path.iter().try_fold(root(doc), Node::step)
 }
 
 /// Whether two values mean the same to whoever reads the file.

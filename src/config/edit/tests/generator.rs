@@ -5,36 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-/// Choices, one after the other; when they run out, the first of each.
-pub(super) struct Dice<'a>(pub(super) std::slice::Iter<'a, u16>);
-
-impl Dice<'_> {
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        self.0.next().map_or(0, |it| usize::from(*it) % limit)
-    }
-
-    /// Once in so many times.
-    pub(super) fn once_in(&mut self, times: usize) -> bool {
-        self.below(times) == times - 1
-    }
-
-    pub(super) fn of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())].clone()
-    }
-
-    fn shuffle<T>(&mut self, list: &mut [T]) {
-        for at in (1..list.len()).rev() {
-            list.swap(at, at - self.below(at + 1));
-        }
-    }
-}
-
-pub(super) const LISTS: [(&str, &str, &str); 4] = [
-    ("providers", "name", "provider"),
-    ("incoming_tokens", "id", "key"),
-    ("models", "name", "model"),
-    ("prices", "model", "price"),
-];
+use super::choices::{Dice, LISTS, entries};
 
 /// A file, and for each of its lines the dotted path of what it belongs to.
 pub(super) struct File {
@@ -69,7 +40,7 @@ pub(super) fn file(dice: &mut Dice<'_>) -> File {
     let mut inline = Vec::new();
     let mut blocks = Vec::new();
     for (list, _, _) in LISTS {
-        let entries = writer.entries(list);
+        let entries = entries(list, writer.dice);
         match writer.dice.below(6) {
             0..3 => {
                 blocks.push(list);
@@ -87,7 +58,7 @@ pub(super) fn file(dice: &mut Dice<'_>) -> File {
     match writer.dice.below(4) {
         0 if !settings.is_empty() => sections.push(vec![writer.section("tls", &settings)]),
         1 => {
-            root.extend(settings.iter().map(|it| writer.pair("", &format!("tls.{}", it.0), &it.1)))
+            root.extend(settings.iter().map(|it| writer.pair("", &format!("tls.{}", it.0), &it.1)));
         }
         2 => root.push(writer.pair("", "tls", &Value::Object(settings.into_iter().collect()))),
         _ => {}
@@ -174,16 +145,17 @@ impl Writer<'_, '_> {
         if let Value::Object(map) = value
             && self.dice.once_in(4)
         {
-            let mut lines = vec![format!("{spelled}{equals}{{{}", self.trailing())];
+            let mut lines = vec![(format!("{spelled}{equals}{{{}", self.trailing()), full.clone())];
             for (at, (key, it)) in map.iter().enumerate() {
                 if self.dice.once_in(5) {
-                    lines.push(format!("  {}", self.comment()));
+                    lines.push((format!("  {}", self.comment()), full.clone()));
                 }
                 let comma = if at + 1 < map.len() || self.dice.once_in(2) { "," } else { "" };
-                lines.push(format!("  {key}{equals}{}{comma}{}", self.value(it), self.trailing()));
+                let line = format!("  {key}{equals}{}{comma}{}", self.value(it), self.trailing());
+                lines.push((line, format!("{full}.{key}")));
             }
-            lines.push(format!("}}{}", self.trailing()));
-            return lines.into_iter().map(|it| (it, full.clone())).collect();
+            lines.push((format!("}}{}", self.trailing()), full));
+            return lines;
         }
         if let Value::Array(items) = value
             && !items.is_empty()
@@ -239,66 +211,6 @@ impl Writer<'_, '_> {
         pairs.into_iter().map(|it| (it.0.to_owned(), it.1)).collect()
     }
 
-    fn entries(&mut self, list: &str) -> Vec<Vec<(&'static str, Value)>> {
-        let count = self.dice.below(4);
-        let mut made = Vec::new();
-        for name in ["a", "b", "c d"].into_iter().take(count) {
-            let (key, optional) = match list {
-                "providers" => (
-                    "name",
-                    vec![
-                        ("provider_type", json!("openai-compatible")),
-                        ("base_url", json!("http://x/v1")),
-                        ("api_key", json!("secret-a")),
-                        ("enabled", json!(true)),
-                        ("timeout_seconds", json!(10)),
-                        ("headers", json!({ "x-a": "b", "x-c": "d" })),
-                    ],
-                ),
-                "incoming_tokens" => (
-                    "id",
-                    vec![
-                        (
-                            "name",
-                            self.dice.of(&[
-                                json!("Alice"),
-                                json!("A, # [b] = {"),
-                                json!("\n# a\n[b]\n\n# b\n"),
-                            ]),
-                        ),
-                        ("parent_id", json!("a")),
-                        ("role", json!("admin")),
-                        ("expires_at", json!("2027-01-01T00:00:00Z")),
-                        ("models", json!(["a/*", "b/x", "a"])),
-                        ("quota", json!({ "requests": { "limit": 5 }, "usd": { "limit": 1.5 } })),
-                    ],
-                ),
-                "models" => (
-                    "name",
-                    vec![
-                        ("targets", json!(["a/x", { "model": "b/y", "weight": 2 }, "a/z"])),
-                        ("strategy", json!("failover")),
-                    ],
-                ),
-                _ => ("model", vec![("input", json!(1.25)), ("output", json!(10.0))]),
-            };
-            let name = if list == "providers" { name.replace(' ', "") } else { name.to_owned() };
-            let mut pairs: Vec<_> = optional.into_iter().filter(|_| self.dice.once_in(2)).collect();
-            if list != "incoming_tokens" || !self.dice.once_in(8) {
-                pairs.push((key, json!(name)));
-            }
-            if list == "incoming_tokens" {
-                pairs.push(("key", json!(format!("0123456789abcdef-{name}"))));
-            }
-            pairs.reverse();
-            if self.dice.once_in(3) {
-                self.dice.shuffle(&mut pairs);
-            }
-            made.push(pairs);
-        }
-        made
-    }
-
     fn owner(list: &str, at: usize, pairs: &[(&str, Value)]) -> String {
         let key = LISTS.iter().find(|it| it.0 == list).unwrap().1;
         let name = pairs.iter().find(|it| it.0 == key).and_then(|it| it.1.as_str());
@@ -321,18 +233,22 @@ impl Writer<'_, '_> {
         lines.push(own(format!("{header}{}", self.trailing())));
         let mut tables = Vec::new();
         for (key, value) in pairs {
+            let form = self.dice.below(3);
+            if let (Value::Object(map), 1) = (value, form) {
+                tables.push((key, map));
+                continue;
+            }
             match self.dice.below(6) {
                 4 => lines.push(own(self.comment())),
                 5 => lines.push(own(String::new())),
                 _ => {}
             }
-            match (value, self.dice.below(3)) {
+            match (value, form) {
                 (Value::Object(map), 0) => {
                     for (inner, value) in map {
                         lines.extend(self.pair(&owner, &format!("{key}.{inner}"), value));
                     }
                 }
-                (Value::Object(map), 1) => tables.push((key, map)),
                 _ => lines.extend(self.pair(&owner, key, value)),
             }
         }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     super::values,
-    generator::{Dice, File, LISTS},
+    choices::{Dice, LISTS},
+    generator::File,
     *,
 };
 
@@ -15,7 +16,7 @@ pub(super) struct Case {
     pub(super) wanted: Value,
 }
 
-fn names(text: &str, list: &str) -> Vec<String> {
+pub(super) fn names(text: &str, list: &str) -> Vec<String> {
     let kind = Kind::of_list(list).unwrap();
     entries(text, kind).unwrap().into_iter().map(|it| it.name).collect()
 }
@@ -88,7 +89,7 @@ pub(super) fn case(file: &File, dice: &mut Dice<'_>) -> Case {
         }
         4 if list == "providers" => {
             let on = dice.once_in(2);
-            if wanted[list][at].get("enabled").map_or(true, |it| it == &json!(true)) != on {
+            if wanted[list][at].get("enabled").is_none_or(|it| it == &json!(true)) != on {
                 wanted[list][at]["enabled"] = on.into();
             }
             edit(json!({ "op": if on { "enable" } else { "disable" }, "name": name }))
