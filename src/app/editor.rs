@@ -335,8 +335,8 @@ impl Editor {
                 self.late().push(displaced);
                 Ok(Some(done))
             }
-            Ok(Put::Changed { lost }) => {
-                self.lost(&found.text, &lost);
+            Ok(Put::Changed(displaced)) => {
+                self.displaced(&found.text, &displaced, depth);
                 Ok(None)
             }
             Err(error) => Err(match error.kind() {

@@ -24,6 +24,9 @@ use crate::{
 const MAX_LISTED: usize = 50;
 const MAX_PENDING: usize = 500;
 
+/// Whose a save is.
+const AN_EDITOR: &str = "an editor";
+
 /// An edit that no foreign text has confirmed yet.
 #[derive(Debug)]
 struct Pending {
@@ -112,6 +115,12 @@ impl Met {
         }
     }
 
+    /// A save that was away from the path for a moment: an editor may have read the text without it.
+    pub(super) fn saved(&mut self, before: &str, text: &str, history: &History) {
+        self.meets(text, history);
+        self.awaits(Pending::between(before, text, AN_EDITOR.to_owned()));
+    }
+
     /// An editor's save was put at the path by us, so that a later piece of it may follow.
     pub(super) fn recovered(&mut self, text: &str, history: &History) {
         self.meets(text, history);
@@ -176,7 +185,7 @@ impl Met {
         self.list(
             Overwritten {
                 at: Timestamp::now(),
-                by: "an editor".to_owned(),
+                by: AN_EDITOR.to_owned(),
                 what: changes::between(before, &lost).words,
                 patch_file: kept_patch(history, new, &changes::patch("torod.toml", before, &lost)),
                 revision_before: old.to_string(),

@@ -15,7 +15,6 @@ use std::{
 
 use serde_json::{Value, json};
 use tokenrouter::{
-    api::Overwritten,
     app::{
         Learned, Live,
         edit::{Change, EditFailure, Guard, Input},
@@ -92,18 +91,17 @@ fn save_in_pieces(path: &Path, text: &str) {
     }
 }
 
-/// Gathers what is listed, which is no more than the newest.
+/// Gathers what is listed, which is no more than the newest, with the patches.
 #[derive(Debug, Clone, Default)]
-struct Listed(Arc<Mutex<BTreeMap<String, Overwritten>>>);
+struct Listed(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Listed {
     fn gather(&self, live: &Live) {
         let mut all = self.0.lock().unwrap();
-        all.extend(live.overwritten().into_iter().map(|it| (it.revision_after.clone(), it)));
-    }
-
-    fn has(&self, revision: Revision) -> bool {
-        self.0.lock().unwrap().contains_key(&revision.to_string())
+        for it in live.overwritten() {
+            let patch = || fs::read_to_string(it.patch_file.unwrap()).unwrap();
+            all.entry(it.revision_after).or_insert_with(patch);
+        }
     }
 }
 
@@ -150,23 +148,23 @@ async fn writers_beside_an_editor(save: fn(&Path, &str)) {
     let kept = live.editor().history().list().unwrap();
     let lost = kept.iter().filter(|it| it.origin == Origin::Lost);
     let lost: Vec<_> = lost.map(|it| it.read().unwrap()).collect();
+    let listed = listed.0.lock().unwrap();
+    assert!(listed.values().all(|it| it.contains("\n+")), "patches are kept: {listed:?}");
     for line in &lines {
-        assert!(text.contains(line) || lost.iter().any(|it| it.contains(line)), "{line} is gone");
+        let is_listed = listed.values().any(|it| it.contains(&format!("+{line}")));
+        let is_kept = text.contains(line) || lost.iter().any(|it| it.contains(line));
+        assert!(is_kept || is_listed, "{line} is gone");
     }
     for (writer, edits) in acknowledged.iter().enumerate() {
-        let last = number_in(&text, writer);
+        let final_number = number_in(&text, writer);
         let replaced: HashMap<usize, usize> = edits.iter().map(|it| (it.2, it.0)).collect();
         for (at, revision, _) in edits {
             // It is there, or it was when the next edit replaced it, or it is listed.
-            let is_there = last == *at || replaced.contains_key(at);
-            assert!(is_there || listed.has(*revision), "edit {at} of w{writer} is gone, unsaid");
+            let is_there = final_number == *at || replaced.contains_key(at);
+            let is_listed = listed.contains_key(&revision.to_string());
+            assert!(is_there || is_listed, "edit {at} of w{writer} is gone, unsaid");
         }
     }
-    for it in live.overwritten() {
-        let patch = fs::read_to_string(it.patch_file.as_ref().unwrap()).unwrap();
-        assert!(patch.contains("\n+"), "{it:?}: {patch}");
-    }
-    let listed = listed.0.lock().unwrap();
     eprintln!(
         "{} saves by hand, {} lost; {} edits overwritten",
         lines.len(),
@@ -192,24 +190,24 @@ async fn writers_beside_an_editor_that_writes_in_pieces() {
 
 #[test]
 fn two_processes_do_not_lose_each_others_edits() {
-    let desk = Desk::with(BASE);
-    let count = scale(200);
-    let start = |name| {
-        let job = Job { dir: desk.dir.path(), name, count, in_place: false };
-        start(&job, &[], "")
-    };
-    let children = ["a", "b"].map(start);
-    for (mut child, out) in children {
-        assert_eq!(said(out).len(), 2 * count);
-        assert!(child.wait().unwrap().success());
+    for in_place in [false, true] {
+        let desk = Desk::with(BASE);
+        let count = scale(200);
+        let start = |name| {
+            let job = Job { dir: desk.dir.path(), name, count, in_place };
+            start(&job, &[], "")
+        };
+        let children = ["a", "b"].map(start);
+        for (mut child, out) in children {
+            assert_eq!(said(out).len(), 2 * count);
+            assert!(child.wait().unwrap().success());
+        }
+        let of = |name| (0..count).map(move |at| format!("{name}-{at}"));
+        let wanted: BTreeSet<_> = ["a", "b"].into_iter().flat_map(of).collect();
+        let found = keys(&desk.text());
+        assert!(wanted.is_subset(&found), "{:?}", wanted.difference(&found));
+        assert_eq!(desk.litter(), [""; 0]);
     }
-    let wanted: BTreeSet<_> = ["a", "b"]
-        .iter()
-        .flat_map(|name| (0..count).map(move |at| format!("{name}-{at}")))
-        .collect();
-    let found = keys(&desk.text());
-    assert!(wanted.is_subset(&found), "{:?}", wanted.difference(&found));
-    assert_eq!(desk.litter(), [""; 0]);
 }
 
 /// Two guarded edits and a save, each begun at a moment of its own.
@@ -264,13 +262,13 @@ async fn interleave(live: &Arc<Live>, path: &Path, round: usize) -> (usize, usiz
             Err(error) => panic!("round {round}: {error:?}"),
         }
     }
-    let line = format!("# by hand {round}\n");
+    let remark = format!("# by hand {round}\n");
     let is_kept = || {
         let kept = live.editor().history().list().unwrap();
         let mut lost = kept.iter().filter(|it| it.origin == Origin::Lost);
         lost.any(|it| it.read().unwrap() == by_hand)
     };
-    assert!(text.contains(&line) || is_kept(), "round {round}: the save is gone\n{text}");
+    assert!(text.contains(&remark) || is_kept(), "round {round}: the save is gone\n{text}");
     (stale, overwritten)
 }
 

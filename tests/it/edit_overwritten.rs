@@ -4,19 +4,23 @@
 use std::{
     fs::{self, OpenOptions},
     io::{Seek as _, Write as _},
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::json;
 use tokenrouter::{
-    app::edit::{Change, EditFailure},
+    app::{
+        Learned, Live,
+        edit::{Change, EditFailure, Edited},
+    },
     config::Revision,
     server::{Daemon, Options},
 };
 use tokio::time::Instant;
 
 use crate::{
-    edits::{BASE, add, editor, keys, set, text},
+    edits::{BASE, Desk, add, editor, keys, set, text},
     saves::{self, WATCHED, live, models_as, reload, status},
     world::{World, eventually, within},
 };
@@ -133,17 +137,21 @@ async fn half_a_save_that_loads_is_waited_for() {
     let keys = (0..6).fold(BASE.to_owned(), |text, it| {
         format!("{text}\n[[incoming_tokens]]\nid = \"k{it}\"\nkey = \"sk-half-a-save-{it:05}\"\n")
     });
-    let world = saves::over(&keys, false).await;
+    let desk = Desk::with(&keys);
+    let torod = Arc::new(Live::open(desk.editor.clone(), Learned::default()).unwrap());
     // An editor has written the first part, cut at a table; the rest comes while an edit waits.
-    fs::write(world.config_path(), BASE).unwrap();
-    let torod = std::sync::Arc::clone(&world.app().live);
-    let editing = tokio::spawn(async move { torod.edit(add("one")).await });
+    fs::write(desk.path(), BASE).unwrap();
+    let editing = tokio::spawn(edit(Arc::clone(&torod), add("one")));
     tokio::time::sleep(Duration::from_millis(600)).await;
     let whole = keys + "# by hand\n";
-    fs::write(world.config_path(), &whole).unwrap();
+    fs::write(desk.path(), &whole).unwrap();
     let edited = editing.await.unwrap().unwrap();
     assert_eq!(edited.before, Revision::of(&whole), "{}", edited.text);
-    assert_eq!(world.app().live.overwritten(), []);
+    assert_eq!(torod.overwritten(), []);
+}
+
+async fn edit(live: Arc<Live>, change: Change) -> Result<Edited, EditFailure> {
+    live.edit(change).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,12 +41,14 @@ fn an_edit_is_in_the_file_whichever_way_it_gets_there() {
     }
 }
 
+type Fails = fn(EditFailure) -> bool;
+
 #[test]
 fn what_would_not_load_or_changes_nothing_is_not_written() {
     let desk = Desk::with(BASE);
     let inode = || fs::metadata(desk.path()).unwrap().ino();
     let before = inode();
-    let cases: [(Change, fn(EditFailure) -> bool); 4] = [
+    let cases: [(Change, Fails); 4] = [
         (
             text("listen_addr = 5"),
             |it| matches!(it, EditFailure::Invalid { problems, .. } if problems[0].code == "type"),

@@ -7,7 +7,7 @@ use super::{
         history::Origin,
         journal::Journal,
         lock::Lock,
-        put::{Place, Put},
+        put::{Displaced, Place, Put},
     },
     Editor,
 };
@@ -49,14 +49,25 @@ impl Editor {
                     self.late().push(displaced);
                     return;
                 }
-                Ok(Put::Changed { lost }) => self.lost(&text, &lost),
+                Ok(Put::Changed(it)) => self.displaced(&text, &it, config.history),
                 Err(error) => tracing::warn!(%error, "a save that came during an edit stays away"),
             }
         }
         self.lost(&text, &[save]);
     }
 
-    pub(super) fn lost(&self, before: &str, saves: &[Vec<u8>]) {
+    /// Saves that came while we wrote over `before`.
+    pub(super) fn displaced(&self, before: &str, saves: &Displaced, depth: usize) {
+        self.lost(before, &saves.lost);
+        if let Some(back) = &saves.back {
+            self.history().keep(back, Origin::Save, depth);
+            if self.loads(back).is_some() {
+                self.met().saved(before, &text_of(back), &self.history());
+            }
+        }
+    }
+
+    fn lost(&self, before: &str, saves: &[Vec<u8>]) {
         for save in saves.iter().filter(|it| !it.is_empty() && **it != before.as_bytes()) {
             self.met().lost_save(before, save, &self.history());
         }
