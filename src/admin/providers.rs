@@ -178,11 +178,17 @@ pub(super) async fn create(ask: Ask) -> Answer {
     check_name(&name)?;
     values.insert("name".to_owned(), name.clone().into());
     let takes_part = values.get("enabled") != Some(&Value::Bool(false));
-    let edit = Edit::Add { kind: Kind::Provider, values };
     let first = |text: &str| takes_part && default_of(text).is_none();
     let write = write::edit(&ask, To::File, |text| {
+        let mut values = values.clone();
+        // In a file of the Go original, a provider is off unless it says otherwise.
+        let problems = write::resolve(&ask.app, text).problems;
+        if problems.iter().any(|it| it.code == "legacy_key") {
+            values.entry("enabled").or_insert(true.into());
+        }
+        let edit = Edit::Add { kind: Kind::Provider, values };
         let default = first(text).then(|| default_to(&name));
-        Ok(std::iter::once(edit.clone()).chain(default).collect())
+        Ok(std::iter::once(edit).chain(default).collect())
     })
     .await?;
     let tag = write.tag(To::Entry(Kind::Provider, &name));
@@ -224,10 +230,10 @@ pub(super) async fn remove(ask: Ask) -> Answer {
         exists(text, &name)?;
         free(text, &name)?;
         let edit = Edit::Remove { kind: Kind::Provider, name: name.clone() };
-        Ok(next_default(text, &name).0.into_iter().chain([edit]).collect())
+        Ok(next_default(&ask.app, text, &name).0.into_iter().chain([edit]).collect())
     };
     let write = write::edit(&ask, To::Entry(Kind::Provider, &name), edits).await?;
-    let (_, default_provider) = next_default(&write.before.text, &name);
+    let (_, default_provider) = next_default(&ask.app, &write.before.text, &name);
     let told = ProviderWritten { written: write.told(&ask.app), name, default_provider };
     reply(StatusCode::OK, &told, &write.tag(To::File))
 }
@@ -266,14 +272,13 @@ fn default_to(name: &str) -> Edit {
 }
 
 /// Who is the default once `gone` is not there: the first that takes part.
-fn next_default(text: &str, gone: &str) -> (Option<Edit>, Option<String>) {
+fn next_default(app: &App, text: &str, gone: &str) -> (Option<Edit>, Option<String>) {
     if default_of(text).as_deref() != Some(gone) {
         return (None, None);
     }
-    let takes_part = |it: &(crate::config::edit::Entry, Map<String, Value>)| {
-        it.0.name != gone && it.1.get("enabled") != Some(&Value::Bool(false))
-    };
-    let next = disk::entries(text, Kind::Provider).into_iter().find(takes_part).map(|it| it.0.name);
+    let config = write::resolve(app, text).config;
+    let mut rest = config.iter().flat_map(|it| &it.providers).filter(|it| it.enabled);
+    let next = rest.find(|it| &*it.name != gone).map(|it| it.name.to_string());
     let edit = match &next {
         Some(name) => default_to(name),
         None => Edit::Unset { path: "default_provider".to_owned() },

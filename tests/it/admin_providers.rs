@@ -220,6 +220,16 @@ async fn the_default_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_provider_takes_part_in_a_file_of_the_go_original_too() {
+    let (world, _) =
+        world("[[incoming_tokens]]\nid = \"x\"\nkey = \"sk-x-0123456789abc\"\ncomment = \"old\"\n")
+            .await;
+    done(&world, "POST", "/providers", json!({ "name": "new", "provider_type": "echo" })).await;
+    assert_eq!(provider(&world, "new").await["enabled"], true);
+    assert_eq!(world.chat("new/hello").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn turned_off_and_on_again_nothing_is_left_of_it() {
     let (world, _) = world("").await;
     let before = world.config_text();
