@@ -109,11 +109,18 @@ async fn a_provider_is_tested_with_what_the_file_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_torod_says_of_an_error_is_read() {
+async fn bodies_go_to_torod_and_what_it_says_is_read() {
     let provider = Scripted::always(Script::json(200, samples::CHAT)).await;
     let world = World::over(&provider).await;
     let socket = world.dir.path().join("state/control.sock");
     let answer = tokenrouter::client::get::<serde_json::Value>(&socket, "/v1/models/nobody").await;
     let error = answer.unwrap_err().to_string();
     assert!(error.starts_with("torod answered 404") && error.contains("nobody"), "{error}");
+    let logs = "/admin/api/settings/logs";
+    let level = |it: &str| serde_json::json!({ "level": it });
+    let put = tokenrouter::client::put::<serde_json::Value>(&socket, logs, &level("loud")).await;
+    let error = put.unwrap_err().to_string();
+    assert!(error.starts_with("torod answered 422"), "{error}");
+    let put = tokenrouter::client::put::<serde_json::Value>(&socket, logs, &level("debug")).await;
+    assert_eq!(put.unwrap()["generation"], 2);
 }

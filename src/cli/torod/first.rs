@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use super::{
     super::{paths::Paths, ui},
     config::file::ConfigFile,
-    key::NewKey,
     wizard,
 };
-use crate::{base::file, config::template};
+use crate::{access::NewKey, base::file, config::template};
 
 /// Does nothing when there is a file. On a terminal a wizard asks for what goes into it; whether
 /// torod may start.

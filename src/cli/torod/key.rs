@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use super::super::ui;
-pub(super) use crate::access::NewKey;
-use crate::access::Role;
+use crate::access::{NewKey, Role};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -6,13 +6,13 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::key::{NewKey, role},
+    super::key::role,
     entries::{below, leaves_an_admin, load},
     file::ConfigFile,
     report::{self, How},
 };
 use crate::{
-    access::{Key, Role},
+    access::{Key, NewKey, Role},
     app::edit::Input,
     cli::ui,
     config::{

@@ -7,17 +7,15 @@ use cliclack::log;
 use serde_json::{Map, json};
 
 use super::{
-    super::{
-        config::{
-            file::ConfigFile,
-            provider::{counted, default_provider},
-        },
-        key::NewKey,
+    super::config::{
+        file::ConfigFile,
+        provider::{counted, default_provider},
     },
     End, ask, network, provider, save,
     session::Session,
 };
 use crate::{
+    access::NewKey,
     catalog::Provider,
     config::{
         Address,

@@ -3,14 +3,11 @@
 use cliclack::log;
 
 use super::{
-    super::{
-        config::key::{self, Wanted, ends, expiry},
-        key::NewKey,
-    },
+    super::config::key::{self, Wanted, ends, expiry},
     ask,
     session::Session,
 };
-use crate::access::Role;
+use crate::access::{NewKey, Role};
 
 pub(super) fn menu(session: &mut Session) -> anyhow::Result<()> {
     loop {
