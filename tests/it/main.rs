@@ -19,6 +19,7 @@ mod admin_text;
 mod chat;
 mod cli;
 mod cli_config;
+mod cli_config_more;
 mod cli_live;
 mod cli_wizard;
 mod client;
