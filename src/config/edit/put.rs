@@ -10,7 +10,7 @@ use super::{
     layout::{Layout, Leaf, inline_leaves, span, table_leaves},
     lines,
     render::{self, Quote, Spacing, Style},
-    tree::{Doc, Node, Step, at, root, same},
+    tree::{Doc, Node, Step, at, host, same},
 };
 
 /// The place holds the value.
@@ -43,32 +43,17 @@ fn replace(
     Ok(if is_equal { Vec::new() } else { vec![Splice { span: span(old), text: rendered }] })
 }
 
-/// Where a new key goes: the nearest table with a header or braces of its own, and the names from
-/// there on.
-struct Host<'a> {
-    node: Node<'a>,
-    path: Vec<Step>,
-    dotted: Vec<&'a str>,
-}
-
 fn insert(doc: &Doc<'_>, path: &[Step], value: &Json) -> Result<Vec<Splice>, EditError> {
     let no_key = || EditError::NoKey(known::dotted(path));
-    let (mut node, mut host) = (root(doc), (root(doc), 0));
-    let mut there = 0;
-    while there + 1 < path.len() {
-        let Some(next) = node.step(&path[there]) else { break };
-        (node, there) = (next, there + 1);
-        if node.is_physical() {
-            host = (node, there);
-        }
-    }
-    if node.table().is_none() {
-        let message = format!("`{}` is no table", known::dotted(&path[..there]));
+    let Some((_, parent)) = path.split_last() else { return Err(no_key()) };
+    let host = host(doc, parent);
+    if host.last.table().is_none() {
+        let message = format!("`{}` is no table", known::dotted(&path[..host.reached]));
         return Err(EditError::Value(message));
     }
     // Tables that are not there yet are written as values, but for one at the top.
-    let top = usize::from(there == 0 && path.len() > 1);
-    let Some((Step::Key(key), rest)) = path[there + top..].split_first() else {
+    let top = usize::from(host.reached == 0 && !parent.is_empty());
+    let Some((Step::Key(key), rest)) = path[host.reached + top..].split_first() else {
         return Err(no_key());
     };
     let mut value = value.clone();
@@ -76,82 +61,76 @@ fn insert(doc: &Doc<'_>, path: &[Step], value: &Json) -> Result<Vec<Splice>, Edi
         let Step::Key(key) = step else { return Err(no_key()) };
         value = Json::Object(Map::from_iter([(key.clone(), value)]));
     }
-    let new = New { doc, path: path[..=there + top].to_vec(), key, value: &value };
-    if let (1, Some(Step::Key(name))) = (top, path.first()) {
-        return new.section(name);
-    }
-    let names = path[host.1..there].iter().filter_map(|it| match it {
-        Step::Key(key) => Some(key.as_str()),
-        Step::At(_) => None,
-    });
-    let host = Host { node: host.0, path: path[..host.1].to_vec(), dotted: names.collect() };
-    match host.node {
-        Node::Table(table) => new.line(&host, table),
-        Node::Inline(table) => new.element(&host, table),
-        Node::List(_) | Node::Value(_) => Err(no_key()),
+    let path = &path[..=host.reached + top];
+    let dotted = path[host.depth..host.reached].iter().filter_map(Step::key).collect();
+    let new = New { doc, path, table: &path[..host.depth], dotted, key, value: &value };
+    match (host.node, path) {
+        (_, [Step::Key(name), ..]) if top == 1 => new.section(name),
+        (Node::Table(table), _) => new.line(table),
+        (Node::Inline(table), _) => new.element(table),
+        (Node::List(_) | Node::Value(_), _) => Err(no_key()),
     }
 }
 
 /// A key that is not there yet.
 struct New<'a> {
     doc: &'a Doc<'a>,
-    path: Vec<Step>,
+    path: &'a [Step],
+    /// The table with a header or braces of its own where it goes, and the names from there on.
+    table: &'a [Step],
+    dotted: Vec<&'a str>,
     key: &'a str,
     value: &'a Json,
 }
 
 impl New<'_> {
     fn render(&self, quote: Quote) -> Result<String, EditError> {
-        let schema = known::at(&self.path);
-        let dates = !known::is_date(schema) || super::names::writes_dates(self.doc, &self.path);
+        let schema = known::at(self.path);
+        let dates = !known::is_date(schema) || super::names::writes_dates(self.doc, self.path);
         let style = Style { dates, ..Style::new(self.doc.raw(), quote) };
         render::value(self.value, schema, style)
     }
 
-    /// The key as it stands in its host.
-    fn name(&self, host: &Host<'_>) -> String {
-        let names = host.dotted.iter().copied().chain([self.key]);
+    /// The key as it stands in that table.
+    fn name(&self) -> String {
+        let names = self.dotted.iter().copied().chain([self.key]);
         names.map(render::key).collect::<Vec<_>>().join(".")
     }
 
     /// The neighbour after which the key goes by the order of the schema; none: before all others.
-    fn neighbour<'l, 'a>(
-        &self,
-        host: &Host<'_>,
-        all: &'l [Leaf<'a>],
-    ) -> (Vec<&'l Leaf<'a>>, Option<&'l Leaf<'a>>) {
-        let in_table = all.iter().filter(|it| it.path.starts_with(&host.dotted));
+    fn neighbour<'l, 'a>(&self, all: &'l [Leaf<'a>]) -> (Vec<&'l Leaf<'a>>, Option<&'l Leaf<'a>>) {
+        let in_table = all.iter().filter(|it| it.path.starts_with(&self.dotted));
         let mut siblings: Vec<_> =
-            in_table.filter(|it| it.path.len() > host.dotted.len()).collect();
-        let mut depth = host.dotted.len();
+            in_table.filter(|it| it.path.len() > self.dotted.len()).collect();
+        let mut depth = self.dotted.len();
         if siblings.is_empty() {
             // The table stands below headers only: its first key goes where the table belongs.
             (siblings, depth) = (all.iter().collect(), 0);
         }
         let table =
-            host.path.iter().cloned().chain(host.dotted[..depth].iter().copied().map(Step::from));
+            self.table.iter().cloned().chain(self.dotted[..depth].iter().copied().map(Step::from));
         let schema = known::at(&table.collect::<Vec<_>>());
         let order = |name: &str| known::order(schema, name);
-        let mine = order(host.dotted.get(depth).copied().unwrap_or(self.key));
+        let mine = order(self.dotted.get(depth).copied().unwrap_or(self.key));
         let before = siblings.iter().filter(|it| order(it.path[depth]) <= mine);
         let found = before.max_by_key(|it| (order(it.path[depth]), it.start)).copied();
         (siblings, found)
     }
 
-    fn line(&self, host: &Host<'_>, table: &Table) -> Result<Vec<Splice>, EditError> {
+    fn line(&self, table: &Table) -> Result<Vec<Splice>, EditError> {
         let text = self.doc.raw();
         let leaves = table_leaves(text, table);
-        let (siblings, after) = self.neighbour(host, &leaves);
+        let (siblings, after) = self.neighbour(&leaves);
         let near = after.or(siblings.first().copied());
         let quote = quote_near(text, near, &siblings);
         let spacing = Spacing::of(text, near, &leaves);
         let indent = near.map_or("", |it| lines::indent(text, it.start));
-        let pair = spacing.pair(&self.name(host), &self.render(quote)?);
+        let pair = spacing.pair(&self.name(), &self.render(quote)?);
         let line = format!("{indent}{pair}");
         let place = match (after, siblings.first()) {
             (Some(it), _) => lines::end(text, it.span().end),
             // A comment above the first key speaks of that, or of the whole file.
-            (None, Some(it)) if host.path.is_empty() || !host.dotted.is_empty() => {
+            (None, Some(it)) if self.table.is_empty() || !self.dotted.is_empty() => {
                 let first = lines::start(text, it.start);
                 if lines::is_comment_above(text, first) {
                     lines::end(text, it.span().end)
@@ -159,20 +138,20 @@ impl New<'_> {
                     first
                 }
             }
-            _ if host.path.is_empty() => return Ok(vec![top(self.doc, &line)]),
+            _ if self.table.is_empty() => return Ok(vec![top(self.doc, &line)]),
             _ => lines::end(text, table.span().unwrap_or_default().end),
         };
         Ok(vec![lines::insert(text, place, &line)])
     }
 
-    fn element(&self, host: &Host<'_>, table: &InlineTable) -> Result<Vec<Splice>, EditError> {
+    fn element(&self, table: &InlineTable) -> Result<Vec<Splice>, EditError> {
         let text = self.doc.raw();
         let leaves = inline_leaves(table);
-        let (siblings, after) = self.neighbour(host, &leaves);
+        let (siblings, after) = self.neighbour(&leaves);
         let near = after.or(siblings.first().copied());
         let quote = quote_near(text, near, &siblings).one_line();
         let spacing = Spacing::of(text, near, &[]);
-        let mut piece = spacing.pair(&self.name(host), &self.render(quote)?);
+        let mut piece = spacing.pair(&self.name(), &self.render(quote)?);
         let inside = table.span().map(|it| &text[it.start + 1..it.end - 1]).unwrap_or_default();
         if leaves.is_empty() && !inside.contains('\n') {
             piece = if inside.is_empty() { format!(" {piece} ") } else { format!(" {piece}") };

@@ -10,7 +10,7 @@ use super::{
     layout::{Layout, Leaf, inline_leaves, table_leaves},
     lines,
     splice::{Op, in_turn},
-    tree::{Doc, Node, Step, at, root},
+    tree::{Doc, Node, Step, at, host},
 };
 
 /// The place holds nothing; a table that loses its last key goes too, unless a comment is in it.
@@ -28,34 +28,17 @@ pub(super) fn take(doc: &Doc<'_>, path: &[Step]) -> Result<Vec<Splice>, EditErro
             _ => sections(doc, path),
         });
     }
-    let (host, depth) = host(doc, parent);
-    let names: Vec<&str> = path[depth..].iter().filter_map(name).collect();
+    let host = host(doc, parent);
+    let (table, names) = path.split_at(host.depth);
+    let names: Vec<&str> = names.iter().filter_map(Step::key).collect();
     let mut splices =
         if let Node::Table(_) | Node::List(_) = node { sections(doc, path) } else { Vec::new() };
-    match host {
-        Node::Table(table) => splices.extend(lines_of(doc, &path[..depth], table, &names)),
-        Node::Inline(table) => splices.extend(elements_of(doc, &path[..depth], table, &names)?),
+    match host.node {
+        Node::Table(it) => splices.extend(lines_of(doc, table, it, &names)),
+        Node::Inline(it) => splices.extend(elements_of(doc, table, it, &names)?),
         Node::List(_) | Node::Value(_) => {}
     }
     Ok(splices)
-}
-
-fn name(step: &Step) -> Option<&str> {
-    if let Step::Key(key) = step { Some(key) } else { None }
-}
-
-/// The nearest table with a header or braces of its own, and how far the path goes to it.
-fn host<'a>(doc: &'a Doc<'_>, path: &[Step]) -> (Node<'a>, usize) {
-    let mut found = (root(doc), 0);
-    let mut node = root(doc);
-    for (depth, step) in path.iter().enumerate() {
-        let Some(next) = node.step(step) else { break };
-        node = next;
-        if node.is_physical() {
-            found = (node, depth + 1);
-        }
-    }
-    found
 }
 
 /// All headers at and below a path, with their lines and comments.

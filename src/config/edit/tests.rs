@@ -198,6 +198,8 @@ fn entries_come_and_go_as_they_stand() {
             => "[[providers]]\r\n  name     = 'a'\r\n  base_url = 'b'\r\n[tls]\r\n[providers.headers]\r\nx = 'y'\r\n\r\n[[providers]]\r\n  name     = 'new'\r\n  base_url = 'u'";
         "# all\n\n# one\n# more\n[[providers]] # x\nname = 'a'\n# tail\n\n# --- b ---\n\n[[providers]]\nname = 'b'\n", remove("provider", "a")
             => "# all\n\n# --- b ---\n\n[[providers]]\nname = 'b'\n";
+        "managed = true\n\n[[providers]]\nname = 'a'\n[tls]\n", remove("provider", "a")
+            => "managed = true\n\n[tls]\n";
         "[[providers]]\nname = 'a'\n\n# b\n[[providers]]\nname = 'b'\n", remove("provider", "b")
             => "[[providers]]\nname = 'a'\n";
         "[[providers]]\nname = 'a'\n[providers.headers]\nx = 'y'\n\n[[providers]]\nname = 'b'\n", remove("provider", "a")

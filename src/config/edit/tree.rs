@@ -13,6 +13,12 @@ pub(super) enum Step {
     At(usize),
 }
 
+impl Step {
+    pub(super) fn key(&self) -> Option<&str> {
+        if let Self::Key(key) = self { Some(key) } else { None }
+    }
+}
+
 impl From<&str> for Step {
     fn from(key: &str) -> Self {
         Self::Key(key.to_owned())
@@ -136,6 +142,28 @@ pub(super) fn root<'a>(doc: &'a Doc<'_>) -> Node<'a> {
 
 pub(super) fn at<'a>(doc: &'a Doc<'_>, path: &[Step]) -> Option<Node<'a>> {
     path.iter().try_fold(root(doc), Node::step)
+}
+
+/// The nearest table with a header or braces of its own on the way, with the length of the path to
+/// it, and how far the path goes at all.
+pub(super) struct Host<'a> {
+    pub(super) node: Node<'a>,
+    pub(super) depth: usize,
+    pub(super) reached: usize,
+    /// What stands where the path ends.
+    pub(super) last: Node<'a>,
+}
+
+pub(super) fn host<'a>(doc: &'a Doc<'_>, path: &[Step]) -> Host<'a> {
+    let mut host = Host { node: root(doc), depth: 0, reached: 0, last: root(doc) };
+    for step in path {
+        let Some(next) = host.last.step(step) else { break };
+        (host.last, host.reached) = (next, host.reached + 1);
+        if next.is_physical() {
+            (host.node, host.depth) = (next, host.reached);
+        }
+    }
+    host
 }
 
 /// Whether two values mean the same to whoever reads the file.
