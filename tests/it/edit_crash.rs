@@ -7,7 +7,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokenrouter::{
@@ -16,6 +16,7 @@ use tokenrouter::{
 };
 
 use crate::{
+    client::PATIENCE,
     edit_child::{Job, Said, said, start},
     edits::{BASE, Desk, add, editor, keys, litter},
     world::scale,
@@ -38,10 +39,10 @@ fn loads(text: &str) -> bool {
     config::resolve(text, &*tokenrouter::app::surroundings(Path::new("/"))).config.is_some()
 }
 
-/// A few hundred kilobytes, so that a write takes its time.
-fn large() -> String {
-    let line = format!("# {}\n", "x".repeat(77));
-    format!("{}{BASE}", line.repeat(4000))
+/// So many kilobytes that move with each edit, so that a write takes its time.
+fn large(kilobytes: usize) -> String {
+    let line = format!("# {}\n", "x".repeat(125));
+    format!("{BASE}{}", line.repeat(kilobytes * 8))
 }
 
 fn has_journal(dir: &Path) -> bool {
@@ -58,24 +59,36 @@ fn kill_at_random(text: &str, in_place: bool, count: usize) {
         let name = format!("turn-{turn}");
         let job = Job { dir: desk.dir.path(), name: &name, count: 1000, in_place };
         let (mut child, mut out) = start(&job, &[], "");
-        let mut first = String::new();
-        while !first.contains("begins") {
-            first.clear();
-            assert!(out.read_line(&mut first).unwrap() > 0, "the child ended");
+        let (mut line, mut times) = (String::new(), Vec::new());
+        while times.len() < 2 {
+            line.clear();
+            assert!(out.read_line(&mut line).unwrap() > 0, "the child ended");
+            assert!(!line.contains("failed"), "{line}");
+            times.extend(line.contains("begins").then(Instant::now));
         }
-        // Not a wait for something: a moment that nobody chose.
-        let moment = u64::from(tokenrouter::base::digest(&name)[0]) * 150;
-        std::thread::sleep(Duration::from_micros(moment));
+        // Not a wait for something: a moment that nobody chose, within about two edits.
+        let share = f64::from(tokenrouter::base::digest(&name)[0]) / 128.0;
+        let mut time = times[1] - times[0];
+        if in_place {
+            // Most of the time is spent elsewhere.
+            while !has_journal(desk.dir.path()) {
+                assert!(times[1].elapsed() < PATIENCE, "no journal is written");
+            }
+            time = Duration::from_millis(2);
+        }
+        std::thread::sleep(time.mul_f64(share));
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let key = |at| format!("{name}-{at}");
         let mut said = said(out);
-        said.insert(0, Said::Begins(format!("{name}-0")));
+        said.splice(0..0, [Said::Done(key(0)), Said::Begins(key(1))]);
         let (done, maybe) = told(&said);
         in_midst += usize::from(!desk.litter().is_empty() || has_journal(desk.dir.path()));
         if in_place {
             // The next start finishes what was begun.
-            torn += usize::from(!loads(&desk.text()));
+            let left = desk.text();
             Live::open(editor(desk.dir.path()), Learned::default()).unwrap();
+            torn += usize::from(left != desk.text());
         }
         let now = desk.text();
         assert!(loads(&now), "turn {turn}: it does not load");
@@ -87,7 +100,7 @@ fn kill_at_random(text: &str, in_place: bool, count: usize) {
         assert!(more.iter().all(|it| Some(*it) == maybe), "turn {turn}: {more:?}, not {maybe:?}");
         assert!(desk.litter().len() <= 2, "turn {turn}: {:?}", desk.litter());
         expected = found;
-        if turn % 20 == 19 {
+        if turn % 10 == 9 {
             // The text does not grow for ever.
             fs::write(desk.path(), text).unwrap();
             expected = keys(text);
@@ -107,7 +120,7 @@ fn a_kill_leaves_the_old_text_or_the_new_and_no_edit_that_was_told_is_missing() 
 
 #[test]
 fn a_kill_in_the_middle_of_a_write_in_place_is_made_good_at_the_next_start() {
-    kill_at_random(&large(), true, scale(50));
+    kill_at_random(&large(3000), true, scale(50));
 }
 
 /// What one edit of a child in this directory came to.
@@ -121,7 +134,7 @@ fn one_edit(dir: &Path, wrap: &[&str], shell: &str) -> Vec<Said> {
 
 #[test]
 fn a_limit_on_file_sizes_is_told_and_leaves_the_old_text() {
-    let desk = Desk::with(large());
+    let desk = Desk::with(large(300));
     let before = desk.text();
     // Half of what the text has, with the signal that would end the process put aside.
     let said = one_edit(desk.dir.path(), &[], "trap '' XFSZ; ulimit -f 320");
@@ -143,7 +156,7 @@ fn a_full_disk_is_told_and_leaves_the_old_text() {
         eprintln!("skipped: `mount` is not permitted here");
         return;
     }
-    let desk = Desk::with(large());
+    let desk = Desk::with(large(300));
     let dir = desk.dir.path().display();
     // The child's directory is a small disk that the config and its history nearly fill; what is
     // left on it afterwards is copied out.
