@@ -77,3 +77,17 @@ pub async fn refused(
     assert_eq!(world.config_text(), before, "{method} {path}: nothing is written");
     reply
 }
+
+/// A request with this key.
+pub fn ask_as(world: &World, key: &str, method: &str, path: &str, body: &Value) -> Ask {
+    let ask = world.bare(method, &format!("{API}{path}"));
+    let ask = ask.header("authorization", format!("Bearer {key}"));
+    if body.is_null() {
+        return ask;
+    }
+    ask.header("content-type", "application/json").body(body.to_string())
+}
+
+pub async fn send_as(world: &World, key: &str, method: &str, path: &str, body: Value) -> Reply {
+    ask_as(world, key, method, path, &body).send().await
+}

@@ -221,9 +221,9 @@ async fn the_default_follows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_provider_takes_part_in_a_file_of_the_go_original_too() {
-    let (world, _) =
-        world("[[incoming_tokens]]\nid = \"x\"\nkey = \"sk-x-0123456789abc\"\ncomment = \"old\"\n")
-            .await;
+    let old = "[[incoming_tokens]]\nid = \"x\"\nkey = \"sk-x-0123456789abc\"\ncomment = \"old\"\n";
+    let text = format!("{}{old}", crate::world::CONFIG);
+    let world = World::start(&text, &[("scripted", &another().await)]).await;
     done(&world, "POST", "/providers", json!({ "name": "new", "provider_type": "echo" })).await;
     assert_eq!(provider(&world, "new").await["enabled"], true);
     assert_eq!(world.chat("new/hello").await.status, 200);

@@ -14,6 +14,7 @@ mod admin_keys;
 mod admin_lossless;
 mod admin_probes;
 mod admin_providers;
+mod admin_races;
 mod admin_settings;
 mod admin_text;
 mod chat;
