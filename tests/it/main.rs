@@ -65,5 +65,6 @@ mod stream;
 mod terminal;
 mod upstream_early;
 mod upstream_kept;
+mod upstream_tls;
 mod wire;
 mod world;
