@@ -50,6 +50,7 @@ mod passage;
 mod paths;
 mod process;
 mod reload;
+mod reload_big;
 mod reload_hot;
 mod reload_load;
 mod reload_partial;
