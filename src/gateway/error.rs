@@ -5,7 +5,10 @@ use crate::{
     gateway::decode::DecodeError,
     llm::peek::PeekError,
     routing::NoRoute,
-    upstream::{UpstreamError, error::chain},
+    upstream::{
+        UpstreamError,
+        error::{Kind, chain},
+    },
 };
 
 const CLIENT: &str = "invalid_request_error";
@@ -83,6 +86,9 @@ pub(super) fn upstream(provider: &str, error: &UpstreamError) -> Refusal {
             "provider_unconfigured",
             "has a credential that cannot be read; see `torod check`",
         ),
+        UpstreamError::Connect(_) if error.kind() == Kind::Tls => {
+            (502, "upstream_tls", "cannot be reached over TLS")
+        }
         UpstreamError::Connect(_) => (502, "upstream_unreachable", "cannot be reached"),
         UpstreamError::Refused(_) => {
             (502, "egress_refused", "has an address that torod does not connect to")

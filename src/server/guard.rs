@@ -330,6 +330,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_cut_after_a_minute() {
+        let (mut client, socket) = duplex(64);
+        let (mut guarded, phase) = guarded(socket);
+        phase.head_read(false);
+        guarded.write_all(&[0; 64]).await.unwrap();
+        // One that takes a little now and then is not cut.
+        for _ in 0..5 {
+            let mut taken = [0; 16];
+            let slow = async {
+                tokio::time::sleep(WRITE_STALL * 2 / 3).await;
+                client.read_exact(&mut taken).await
+            };
+            let (written, read) = tokio::join!(guarded.write_all(&[0; 16]), slow);
+            assert!(written.is_ok() && read.is_ok());
+        }
+        let start = Instant::now();
+        let error = guarded.write_all(&[0; 16]).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_dribbles_runs_out_of_time() {
         let (mut client, socket) = duplex(64);
         let (mut guarded, phase) = guarded(socket);

@@ -233,3 +233,85 @@ impl Body for Http1Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper_rustls::HttpsConnectorBuilder;
+    use hyper_util::client::legacy::connect::HttpConnector;
+    use rcgen::generate_simple_self_signed;
+    use rustls::{
+        ClientConfig, RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer,
+    };
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+    use tower_service::Service as _;
+
+    use super::*;
+
+    /// A provider over TLS that answers as soon as it has a head, and reads no further; and one that
+    /// opens connections to it.
+    async fn early() -> (http::Uri, hyper_rustls::HttpsConnector<HttpConnector>) {
+        let own = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (key, certificate) = (own.signing_key.serialize_der(), own.cert.der().clone());
+        let crypto = Arc::new(ring::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&crypto))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], PrivateKeyDer::try_from(key).unwrap());
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut stream = acceptor.accept(socket).await.unwrap();
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await.unwrap());
+                    }
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                    let _ = stream.flush().await;
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = ClientConfig::builder_with_provider(crypto)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(client).https_only();
+        (uri.parse().unwrap(), connector.enable_http1().build())
+    }
+
+    #[tokio::test]
+    async fn what_tls_still_holds_of_a_request_is_not_left_on_a_kept_connection() {
+        let (uri, mut connector) = early().await;
+        let (mut whole, mut stuck) = (0, 0);
+        // How much the sockets take is the machine's affair; behind them TLS holds up to 64 KB.
+        for size in (0..200).map(|it| 60_000 * it) {
+            let origin = Origin { is_tls: true, authority: "localhost".into() };
+            let mut connection =
+                Box::new(Connection::new(connector.call(uri.clone()).await.unwrap(), origin));
+            let head = format!("POST / HTTP/1.1\r\ncontent-length: {size}\r\n\r\n");
+            let request = VecDeque::from([Bytes::from(head), vec![b'x'; size].into()]);
+            let answer = connection.exchange(&Method::POST, request).await.unwrap();
+            let is_sent = !connection.unsent;
+            let is_stuck = connection.outgoing.is_empty() && !is_sent;
+            (whole, stuck) = (whole + usize::from(is_sent), stuck + usize::from(is_stuck));
+            let pool = Arc::<Pool>::default();
+            drop(Http1Body::new(connection, &answer, Arc::clone(&pool)));
+            assert_eq!(pool.take(true, "localhost").is_some(), is_sent, "{size}");
+            if whole > 0 && stuck > 0 {
+                return;
+            }
+        }
+        panic!("{whole} requests were sent whole, {stuck} were held");
+    }
+}

@@ -195,6 +195,29 @@ async fn a_head_that_is_none_is_refused() {
     assert_eq!(world.chat("scripted/after").await.status, 200);
 }
 
+/// Without TLS there is HTTP/1.1 alone, whatever a client would rather speak.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_protocol_is_spoken() {
+    let (_provider, world) = world().await;
+    // The preface of HTTP/2 with its first frame, SETTINGS.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let it = exchange(world.addr, preface, LONG).await;
+    assert!(it.closed, "it waits for more frames");
+    let replies = answers(&it.bytes).unwrap_or_else(|why| panic!("no HTTP/1.1: {why}"));
+    assert!(replies.iter().all(|it| it.status == 400), "{replies:?}");
+    for upgrade in ["h2c", "websocket", "TLS/1.3", "h2c, websocket"] {
+        let lines = format!(
+            "connection: upgrade, http2-settings\r\nupgrade: {upgrade}\r\n\
+             http2-settings: AAMAAABkAAQAAP__\r\ncontent-length: {}\r\n",
+            BODY.len()
+        );
+        let it = exchange(world.addr, post(&lines, BODY) + &marked(), Duration::from_secs(1)).await;
+        let replies = answers(&it.bytes).unwrap_or_else(|why| panic!("{upgrade}: {why}"));
+        let seen: Vec<_> = replies.iter().map(|it| (it.status, &*it.body)).collect();
+        assert_eq!(seen, [(200, CHAT.as_bytes()); 2], "{upgrade}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_host_ends_the_connection() {
     let (provider, world) = world().await;
