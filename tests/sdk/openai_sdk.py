@@ -164,7 +164,8 @@ def llama_server():
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        Output(process.stdout).wait_for(r"^serving on ", 60)
+        # A cold disk and a busy machine make it slow to load; none of that is torod's.
+        Output(process.stdout).wait_for(r"^serving on ", 300)
         yield port
     finally:
         # It ends with its standard input.
