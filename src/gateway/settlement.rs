@@ -163,6 +163,13 @@ impl Settlement {
             ttfb: self.ttfb,
             duration: self.arrival.at.elapsed(),
             cost: None,
+            price_source: None,
+            reported_cost: None,
+            prompt_time: None,
+            generation_time: None,
+            client_type: "unknown",
+            conversation: None,
+            tags: Vec::new(),
             user_agent: self.user_agent.take(),
             client_ip: self.arrival.peer.ip(),
         }

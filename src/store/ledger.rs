@@ -71,8 +71,20 @@ pub struct Entry {
     /// Until the first byte of the reply.
     pub ttfb: Option<Duration>,
     pub duration: Duration,
-    /// None while prices are unknown; never 0 for unknown.
+    /// None while the price is unknown; never 0 for unknown.
     pub cost: Option<Usd>,
+    /// Where the price came from, with its version.
+    pub price_source: Option<Arc<str>>,
+    /// What the provider says that it cost.
+    pub reported_cost: Option<Usd>,
+    /// The provider's own time for the prompt, and for the answer.
+    pub prompt_time: Option<Duration>,
+    pub generation_time: Option<Duration>,
+    /// What the user agent is: `openai-python`, `curl`, `browser` ...
+    pub client_type: &'static str,
+    pub conversation: Option<Arc<str>>,
+    /// Of the header `x-torod-tag`.
+    pub tags: Vec<Box<str>>,
     pub user_agent: Option<Box<str>>,
     pub client_ip: Option<IpAddr>,
 }

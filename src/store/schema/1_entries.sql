@@ -1,0 +1,1 @@
+-- Entries, their sums, and the names that sums are made for.
