@@ -1,4 +1,5 @@
-//! The ledger: one entry for each admitted request, and the totals of all of them.
+//! The ledger: one entry for each admitted request, and the totals of all of them. The state database
+//! keeps every entry; the last ones and the totals since the start are here as well.
 
 use std::{
     collections::VecDeque,
@@ -7,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::Store;
 use crate::{
     api::Outcomes,
     base::{Usage, Usd},
@@ -105,15 +107,29 @@ const KEPT: usize = 1_000;
 #[derive(Debug, Default)]
 struct Book {
     totals: Totals,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Arc<Entry>>,
 }
 
 /// A cheap handle; nothing waits while it is locked.
-#[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<Book>>);
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    book: Arc<Mutex<Book>>,
+    store: Store,
+}
 
 impl Ledger {
+    pub fn new(store: Store) -> Self {
+        Self { book: Arc::default(), store }
+    }
+
+    /// Counts an entry, and gives it to the writer; nobody waits for the disk.
     pub fn book(&self, entry: Entry) {
+        let entry = Arc::new(entry);
+        self.count(Arc::clone(&entry));
+        self.store.book(entry);
+    }
+
+    fn count(&self, entry: Arc<Entry>) {
         let mut book = self.lock();
         let totals = &mut book.totals;
         totals.requests += 1;
@@ -143,11 +159,11 @@ impl Ledger {
 
     /// The entries still in memory, the oldest first.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().entries.iter().cloned().collect()
+        self.lock().entries.iter().map(|it| Entry::clone(it)).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
         // A sum is right or wrong whether or not another thread panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
