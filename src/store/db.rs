@@ -216,21 +216,26 @@ impl Inner {
                 return true;
             }
             let written = writer.write(&self.place, &mut batch);
-            let mut queue = self.queue();
+            let failed_before = {
+                let mut queue = self.queue();
+                if written.is_err() {
+                    queue.put_back(batch);
+                }
+                std::mem::replace(&mut queue.failing, written.is_err())
+            };
+            // Said without the queue's lock: a line of the log may itself be on its way here.
             let Err(error) = written else {
-                if std::mem::take(&mut queue.failing) {
+                if failed_before {
                     tracing::info!("the state database is written again");
                 }
                 continue;
             };
-            queue.put_back(batch);
-            if !std::mem::replace(&mut queue.failing, true) {
+            if !failed_before {
                 tracing::error!(
                     %error,
                     "the state database cannot be written: torod serves on and keeps up to {MAX_QUEUED} entries in memory"
                 );
             }
-            drop(queue);
             if let (true, Place::Disk(path)) = (is_damage(&error), &self.place) {
                 // Without its connection nothing holds the damaged file.
                 writer.disconnect();
