@@ -48,17 +48,20 @@ pub(super) async fn stats(ask: Ask) -> Answer {
     let slot = asked.slot.unwrap_or_default();
     let store = &ask.app.store;
     let whole = Asked { slot: None, by: By::ALL.to_vec(), ..asked.clone() };
-    let groups = store.sums(whole).await.map_err(unavailable)?;
-    let [agents, addresses] = store.tops(asked.clone(), TOP).await.map_err(unavailable)?;
+    let groups = store.sums(whole).await.map_err(|it| unavailable(&it))?;
+    let [agents, addresses] =
+        store.tops(asked.clone(), TOP).await.map_err(|it| unavailable(&it))?;
     let (from, to, by) = (asked.from, asked.to, asked.by.clone());
-    let buckets = store.sums(asked).await.map_err(unavailable)?;
+    let buckets = store.sums(asked).await.map_err(|it| unavailable(&it))?;
     if buckets.len() > MAX_BUCKETS {
         let message =
             "these are too many buckets: take longer slots, a shorter period or fewer groups";
         return Err(Refusal::bad_request("too_many_buckets", message));
     }
     let mut sum = Sum::default();
-    groups.iter().for_each(|it| sum.add(it));
+    for group in &groups {
+        sum.add(group);
+    }
     let per = |by: By| {
         let at = By::ALL.iter().position(|it| *it == by).unwrap_or_default();
         let mut found: BTreeMap<String, u64> = BTreeMap::new();

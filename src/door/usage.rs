@@ -43,7 +43,7 @@ pub async fn answer(app: &Arc<App>, owner: Owner, query: Option<&str>) -> Answer
     let (filter, limit, format) = read(owner, query)?;
     match format {
         Format::Page => {
-            let rows = app.store.entries(filter, limit).await.map_err(unavailable)?;
+            let rows = app.store.entries(filter, limit).await.map_err(|it| unavailable(&it))?;
             let next = rows.last().filter(|_| rows.len() == limit).map(|it| it.id.clone());
             json(&UsagePage { data: rows, next })
         }
@@ -53,9 +53,9 @@ pub async fn answer(app: &Arc<App>, owner: Owner, query: Option<&str>) -> Answer
 }
 
 /// The database gave no answer.
-pub fn unavailable(error: StoreError) -> Refusal {
+pub fn unavailable(error: &StoreError) -> Refusal {
     let message = "the state database gives no answer now";
-    let cause = match &error {
+    let cause = match error {
         StoreError::Sqlite(why) => format!("{error}: {why}"),
         _ => error.to_string(),
     };

@@ -66,7 +66,7 @@ pub(super) async fn status(visit: Visit) -> Answer {
 async fn own(visit: Visit) -> Answer {
     let now = jiff::Timestamp::now();
     let asked = Asked { owner: owner(&visit.caller), to: now.as_second() + 1, ..Asked::default() };
-    let sums = visit.app.store.sums(asked).await.map_err(unavailable)?;
+    let sums = visit.app.store.sums(asked).await.map_err(|it| unavailable(&it))?;
     json(&OwnStatus {
         checked_at: now,
         version: env!("CARGO_PKG_VERSION").to_owned(),

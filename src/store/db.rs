@@ -206,6 +206,7 @@ impl Inner {
     fn flush(&self) -> bool {
         // What a batch left half done is undone before the next.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moved = false;
         loop {
             let mut batch: Vec<Item> = {
                 let mut queue = self.queue();
@@ -239,7 +240,8 @@ impl Inner {
             if let (true, Place::Disk(path)) = (is_damage(&error), &self.place) {
                 // Without its connection nothing holds the damaged file.
                 writer.disconnect();
-                if open::set_aside(path, &error).is_ok() {
+                if !moved && open::set_aside(path, &error).is_ok() {
+                    moved = true;
                     continue;
                 }
             }

@@ -168,7 +168,7 @@ fn sums(connection: &Connection, asked: &Asked) -> rusqlite::Result<Vec<Sum>> {
         Some(slot) => format!("at - at % {slot}"),
         None => "0".to_owned(),
     };
-    let by: String = asked.by.iter().map(|it| format!(", {}", it.name())).collect();
+    let by = asked.by.iter().fold(String::new(), |text, it| text + ", " + it.name());
     let totals = FIELDS.map(|it| format!("sum({it})")).join(", ");
     let mut conditions = "span = ? AND at >= ? AND at < ?".to_owned();
     let mut names: Vec<&str> = Vec::new();

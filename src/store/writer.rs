@@ -67,7 +67,9 @@ impl Writer {
                 self.disconnect();
             }
         }
-        answers.into_iter().for_each(|it| it(written.is_ok()));
+        for answer in answers {
+            answer(written.is_ok());
+        }
         written
     }
 

@@ -7,7 +7,7 @@ use crate::{
     store::{
         Keep, Outcome,
         query::{Filter, Owner},
-        query_sums::{Asked, By},
+        query_sums::{Asked, By, Sum},
     },
 };
 
@@ -114,7 +114,7 @@ async fn sums_are_those_of_the_entries_and_twice_is_once() {
     for slot in [300, 900, 3_600, 5_400, DAY] {
         let asked = Asked { slot: Some(slot), by: By::ALL.to_vec(), ..asked.clone() };
         let sums = store.sums(asked).await.unwrap();
-        assert_eq!(sums.iter().map(|it| it.requests()).sum::<u64>(), 2_500, "{slot}");
+        assert_eq!(sums.iter().map(Sum::requests).sum::<u64>(), 2_500, "{slot}");
         assert!(sums.iter().all(|it| it.at % slot == 0), "{slot}");
     }
     // A part of it is what the entries of that part are.
@@ -148,7 +148,7 @@ async fn a_key_sees_its_own_entries_and_sums_only() {
         }
         let asked = Asked { owner: owner.clone(), to: now + 1, ..Asked::default() };
         let sums = store.sums(asked).await.unwrap();
-        assert_eq!(sums.first().map_or(0, |it| it.requests()), wanted as u64, "{owner:?}");
+        assert_eq!(sums.first().map_or(0, Sum::requests), wanted as u64, "{owner:?}");
     }
 }
 
@@ -156,7 +156,9 @@ async fn a_key_sees_its_own_entries_and_sums_only() {
 async fn an_entry_is_read_as_it_was_written() {
     let bench = bench();
     let (store, now) = (bench.open(), now());
-    (0..5).for_each(|it| store.book(entry(now - 100 + it, it.cast_unsigned(), "a")));
+    for number in 0..5_i64 {
+        store.book(entry(now - 100 + number, number.cast_unsigned(), "a"));
+    }
     assert!(store.flush().await);
     let first = store.entries(Filter::default(), 2).await.unwrap();
     assert_eq!(first.iter().map(|it| &*it.request_id).collect::<Vec<_>>(), ["req_4", "req_3"]);
@@ -259,7 +261,9 @@ async fn a_damaged_database_is_moved_aside() {
     for (from, length) in [(0, 100), (4_096, usize::MAX)] {
         let bench = bench();
         let store = bench.open();
-        (0..2_000).for_each(|it| store.book(entry(now(), it, "a")));
+        for number in 0..2_000 {
+            store.book(entry(now(), number, "a"));
+        }
         assert!(store.flush().await);
         drop(store);
         let mut bytes = std::fs::read(&bench.path).unwrap();
@@ -336,7 +340,7 @@ async fn a_slow_reader_holds_up_nobody() {
 async fn what_is_old_goes_and_its_sums_stay() {
     let bench = bench();
     let (store, now) = (bench.open(), now());
-    for days in 0..40 {
+    for days in 0..40_i64 {
         for number in 0..60 {
             store.book(entry(now - days * DAY, days.cast_unsigned() * 100 + number, "a"));
         }
@@ -388,7 +392,7 @@ async fn a_year_of_sums_is_quickly_told() {
             let begin = std::time::Instant::now();
             let sums = store.sums(asked.clone()).await.unwrap();
             best = best.min(begin.elapsed());
-            let requests: u64 = sums.iter().map(|it| it.requests()).sum();
+            let requests: u64 = sums.iter().map(Sum::requests).sum();
             assert!(requests >= 400 * 40 * 10 / 4, "{requests}");
         }
         println!("{slot:?} {:?}: {best:?}", asked.by);
@@ -415,7 +419,9 @@ async fn writing_is_cheap() {
         .collect();
     let (from, started) = (cpu(), std::time::Instant::now());
     for part in entries.chunks(250) {
-        part.iter().for_each(|it| store.book(Arc::clone(it)));
+        for it in part {
+            store.book(Arc::clone(it));
+        }
         assert!(store.flush().await);
     }
     let (used, took) = (cpu().saturating_sub(from), started.elapsed());
