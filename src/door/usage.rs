@@ -244,7 +244,7 @@ mod tests {
             ("format=xml", "bad_parameter"),
         ] {
             let refusal = read(Owner::Anybody, Some(query)).unwrap_err();
-            assert_eq!((refusal.fault.status, &*refusal.fault.code), (400, code), "{query}");
+            assert_eq!((refusal.fault.status, refusal.fault.code), (400, Some(code)), "{query}");
         }
         let (filter, limit, _) =
             read(Owner::Anybody, Some("from=2026-01-01T00:00:00+00:00&limit=7")).unwrap();

@@ -145,18 +145,15 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<UsageRow> {
 }
 
 pub(super) fn tokens(usage: &Usage) -> Tokens {
-    let Usage { input, cache_read, cache_write_5m, cache_write_1h, audio_input, output, .. } =
-        *usage;
-    let Usage { reasoning, audio_output, .. } = *usage;
     Tokens {
-        input,
-        cache_read,
-        cache_write_5m,
-        cache_write_1h,
-        audio_input,
-        output,
-        reasoning,
-        audio_output,
+        input: usage.input,
+        cache_read: usage.cache_read,
+        cache_write_5m: usage.cache_write_5m,
+        cache_write_1h: usage.cache_write_1h,
+        audio_input: usage.audio_input,
+        output: usage.output,
+        reasoning: usage.reasoning,
+        audio_output: usage.audio_output,
     }
 }
 

@@ -166,7 +166,7 @@ fn sums(connection: &Connection, asked: &Asked) -> rusqlite::Result<Vec<Sum>> {
     let spans: Vec<i64> = SPANS.into_iter().filter(fits).collect();
     let slot = match asked.slot {
         Some(slot) => format!("at - at % {slot}"),
-        None => "0".to_owned(),
+        None => "at - at".to_owned(),
     };
     let by = asked.by.iter().fold(String::new(), |text, it| text + ", " + it.name());
     let totals = FIELDS.map(|it| format!("sum({it})")).join(", ");

@@ -258,7 +258,7 @@ async fn the_oldest_go_first_when_too_much_waits() {
 #[tokio::test]
 async fn a_damaged_database_is_moved_aside() {
     // From the start, and from the middle on.
-    for (from, length) in [(0, 100), (4_096, usize::MAX)] {
+    for (from, length) in [(0_usize, 100), (4_096, usize::MAX)] {
         let bench = bench();
         let store = bench.open();
         for number in 0..2_000 {
