@@ -110,7 +110,8 @@ fn bucket(sum: &Sum, slot: i64, by: &[By]) -> Bucket {
 }
 
 fn read(query: &str, now: i64, raw_days: u64) -> Result<Asked, Refusal> {
-    let mut asked = Asked { from: -1, to: now, ..Asked::default() };
+    // The second that runs belongs to it, also where a span begins with it.
+    let mut asked = Asked { from: -1, to: now + 1, ..Asked::default() };
     let (mut period, mut slot) = (3_600, None);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let number = |least: i64| {
@@ -175,4 +176,47 @@ fn slot_of(asked: &Asked, wanted: Option<i64>) -> Result<i64, Refusal> {
         ));
     }
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000 / DAY * DAY;
+
+    #[test]
+    fn a_period_holds_the_second_that_runs() {
+        for (query, length, slot) in [
+            ("", 3_600, 300),
+            ("period_seconds=300", 300, 300),
+            ("period_seconds=28800", 28_800, 300),
+            ("period_seconds=259200", 259_200, 900),
+            ("period_seconds=34560000", 34_560_000, 7 * DAY),
+            ("period_seconds=34560000&slot_seconds=86400", 34_560_000, DAY),
+        ] {
+            let asked = read(query, NOW, 30).unwrap();
+            assert_eq!((asked.to, asked.to - asked.from), (NOW + 1, length), "{query}");
+            assert_eq!(asked.slot, Some(slot), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named() {
+        for query in [
+            "slot_seconds=7",
+            "slot_seconds=300&period_seconds=34560000",
+            "slot_seconds=300&from=0&to=3600",
+            "period_seconds=0",
+            "period_seconds=-5",
+            "from=5&to=5",
+            "from=tomorrow",
+            "group_by=color",
+            "periods=1",
+        ] {
+            assert_eq!(read(query, NOW, 30).unwrap_err().fault.status, 400, "{query}");
+        }
+        let asked = read("group_by=key,model,key&provider=p", NOW, 30).unwrap();
+        assert_eq!(asked.by, [By::Key, By::Model]);
+        assert_eq!(asked.only, [(By::Provider, "p".to_owned())]);
+    }
 }

@@ -88,10 +88,9 @@ pub(super) fn micros(time: Duration) -> i64 {
 
 /// The columns of [`read`], each name by its own look-up.
 pub(super) fn columns() -> String {
-    let named =
-        |column: &str| format!("(SELECT name FROM names WHERE id = e.{column}) AS {column}");
+    let look = |column: &str| format!("(SELECT name FROM names WHERE id = e.{column}) AS {column}");
     let names = ["key", "key_name", "parent", "provider", "price_source", "client_type"];
-    let names: Vec<String> = names.iter().map(|it| named(it)).collect();
+    let names: Vec<String> = names.iter().map(|it| look(it)).collect();
     format!(
         "id, at, request_id, generation, requested_model, upstream_model, protocol, stream, status, outcome,
         attempts, input, cache_read, cache_write_5m, cache_write_1h, audio_input, output, reasoning, audio_output,

@@ -46,6 +46,7 @@ async fn mixed() -> Scripted {
         "cut" => Script::sse_head().chunk(delta("a")).cut(),
         "slow" => Script::sse_head().chunk(delta("a")).hang(),
         "limited" => Script::json(429, r#"{"error":{"message":"slow down"}}"#),
+        "absent" => Script::json(404, r#"{"error":{"message":"no such model"}}"#),
         "stream" => Script::sse(&[&delta("a"), STOP, USAGE, DONE]),
         _ => Script::json(200, CHAT),
     })
@@ -88,6 +89,8 @@ async fn each_request_is_one_entry_and_the_sums_are_equal() {
     let each = total / 6;
     assert_eq!(stats["requests"], json!(total), "{stats}");
     assert_eq!(stats["failed_requests"], json!(each * 4), "{stats}");
+    // A name that no provider knows is no row of the sums: there is no end of them.
+    assert_eq!(stats["requests_per_model"]["absent"], Value::Null);
     let text = world.get("/admin/api/usage?format=jsonl").await.text();
     let rows: Vec<Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
     assert_eq!(rows.len(), count);
@@ -101,6 +104,7 @@ async fn each_request_is_one_entry_and_the_sums_are_equal() {
         ("cut", "upstream_broke", Some("scripted")),
         ("slow", "client_gone", Some("scripted")),
         ("limited", "refused", Some("scripted")),
+        ("absent", "refused", Some("scripted")),
     ] {
         let of = rows.iter().filter(|it| it["requested_model"] == kind);
         let (mut found, mut tokens) = (0, 0);
