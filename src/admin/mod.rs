@@ -15,6 +15,7 @@ mod providers;
 mod routes;
 mod settings;
 mod text;
+mod usage;
 mod write;
 
 pub use routes::ROUTES;

@@ -2,6 +2,7 @@
 
 use super::{
     answer::Ask, config, keys, lists, models, network, openapi, probes, providers, settings, text,
+    usage,
 };
 use crate::{
     access::Right::{self, Administer, DelegateKeys, Public},
@@ -201,6 +202,10 @@ pub static ROUTES: &[Route] = &[
         "HTTPS, without its key", of::<api::TlsSettings>),
     write("PUT", "/admin/api/settings/tls", asked!(network::put_tls),
         "Changes HTTPS", of::<api::Written>).takes(of::<api::TlsChange>),
+    get("/admin/api/stats", asked!(usage::stats),
+        "What was used in a period: sums, shares, buckets", of::<api::Stats>).asks(usage::PARAMETERS),
+    get("/admin/api/usage", asked!(usage::entries),
+        "Entries of the ledger, the newest first", of::<api::UsagePage>).asks(crate::door::usage::PARAMETERS),
     get("/admin/api/version", asked!(models::version),
         "Which torod this is", of::<api::Version>),
     get("/admin/api/openapi.json", asked!(openapi::document),

@@ -6,6 +6,7 @@ mod keys;
 mod models;
 mod providers;
 mod settings;
+mod usage;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub use providers::{
     CredentialRow, PresetRow, ProviderRow, ProviderTest, ProviderWritten, Refreshed, Tested,
 };
 pub use settings::{Network, NetworkChange, Security, TlsChange, TlsSettings};
+pub use usage::{Bucket, OwnStatus, Stats, Summed, Tokens, UsagePage, UsageRow};
 
 /// `GET /admin/api/config/status`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -101,7 +103,7 @@ impl JsonSchema for Moment {
     }
 }
 
-/// `GET /v1/status`. Names of the Go original are kept.
+/// `GET /v1/status` for an admin. Names of the Go original are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
     pub checked_at: jiff::Timestamp,

@@ -13,6 +13,7 @@ mod log_lines;
 mod log_text;
 pub mod logs;
 mod overwritten;
+pub mod prune;
 mod put;
 pub mod refresh;
 pub mod snapshot;
@@ -34,7 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::{Address, Problem},
-    store::{Counters, Ledger, Responses},
+    store::{Counters, Ledger, Responses, Store},
     upstream::Upstream,
 };
 
@@ -54,6 +55,7 @@ pub fn surroundings(path: &std::path::Path) -> Box<dyn crate::config::Surroundin
 pub struct App {
     pub live: Arc<Live>,
     pub upstream: Upstream,
+    pub store: Store,
     pub ledger: Ledger,
     pub counters: Counters,
     pub responses: Responses,
@@ -92,6 +94,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Parts {
     pub live: Arc<Live>,
+    pub store: Store,
     pub upstream: Upstream,
     pub tasks: Tasks,
     pub reloads: watch::Reloads,
@@ -105,7 +108,8 @@ impl App {
         let app = Self {
             live: parts.live,
             upstream: parts.upstream,
-            ledger: Ledger::default(),
+            ledger: Ledger::new(parts.store.clone()),
+            store: parts.store,
             counters: Counters::default(),
             responses: Responses::default(),
             tasks: parts.tasks,

@@ -124,6 +124,9 @@ pub struct Config {
     pub limits: Limits,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    /// Days that single entries are kept, and sums of them.
+    pub raw_days: u64,
+    pub rollup_days: u64,
 }
 
 /// What a text is worth.

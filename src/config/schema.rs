@@ -104,7 +104,6 @@ pub struct File {
     #[schemars(extend("x-later" = "note"))]
     pub conversations: Conversations,
     /// How long usage is kept.
-    #[schemars(extend("x-later" = "note"))]
     pub usage: UsageKept,
     /// What torod says about itself.
     pub logs: Logs,
@@ -233,7 +232,7 @@ pub struct UsageKept {
     /// Days of single entries.
     #[schemars(range(min = 1), extend("default" = 30))]
     pub raw_days: Option<u64>,
-    /// Days of sums by the hour.
+    /// Days of sums by the hour and by the day.
     #[schemars(range(min = 1), extend("default" = 400))]
     pub rollup_days: Option<u64>,
 }

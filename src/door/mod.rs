@@ -7,6 +7,7 @@ pub mod doc;
 pub mod etag;
 mod page;
 pub mod refusal;
+pub mod usage;
 
 use std::{
     collections::BTreeSet, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Instant,

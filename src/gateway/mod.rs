@@ -1,6 +1,7 @@
 //! `/v1` and what belongs to it: one line a route.
 
 mod answers;
+mod client;
 mod decode;
 mod error;
 mod forward;
@@ -10,6 +11,7 @@ mod models;
 mod relay;
 mod settlement;
 mod status;
+mod usage;
 pub mod walk;
 
 use crate::{
@@ -45,6 +47,7 @@ pub static ROUTES: &[Route] = &[
     row("GET", "/v1", Chat, handler!(status::root)),
     row("GET", "/v1/", Chat, handler!(status::root)),
     row("GET", "/v1/status", Chat, handler!(status::status)),
+    row("GET", "/v1/usage", Chat, handler!(usage::own)),
     row("GET", "/v1/models", Chat, handler!(models::list)),
     row("GET", "/v1/models/{*id}", Chat, handler!(models::one)),
     row("POST", "/v1/models/{*id}", Gemini, handler!(walk::gemini)),

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
+use super::client::Client;
 use crate::{
     access::Key,
     app::App,
@@ -30,7 +31,7 @@ pub(super) struct Settlement {
     arrival: Arrival,
     key: Option<Arc<Key>>,
     facts: Facts,
-    user_agent: Option<Box<str>>,
+    client: Client,
     at: jiff::Timestamp,
     target: Option<(Arc<str>, Box<str>)>,
     attempts: u8,
@@ -54,12 +55,11 @@ impl Settlement {
         headers: &HeaderMap,
         facts: Facts,
     ) -> Self {
-        let agent = headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok());
         Self {
             app: Arc::clone(app),
             arrival: arrival.clone(),
             key: caller.key.clone(),
-            user_agent: agent.map(|it| it[..it.floor_char_boundary(200)].into()),
+            client: Client::of(headers),
             facts,
             at: jiff::Timestamp::now(),
             target: None,
@@ -163,7 +163,14 @@ impl Settlement {
             ttfb: self.ttfb,
             duration: self.arrival.at.elapsed(),
             cost: None,
-            user_agent: self.user_agent.take(),
+            price_source: None,
+            reported_cost: None,
+            prompt_time: found.prompt_time,
+            generation_time: found.generation_time,
+            client_type: self.client.kind,
+            conversation: None,
+            tags: std::mem::take(&mut self.client.tags),
+            user_agent: self.client.agent.take(),
             client_ip: self.arrival.peer.ip(),
         }
     }

@@ -4,10 +4,13 @@ use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+use super::usage::owner;
 use crate::{
-    api::{ProviderStatus, Status},
+    access::Role,
+    api::{OwnStatus, ProviderStatus, Status},
     catalog::{Credential, Provider},
-    door::{Answer, Refusal, Visit, json},
+    door::{Answer, Refusal, Visit, json, usage::unavailable},
+    store::query_sums::Asked,
 };
 
 /// `GET /`: people look for the admin page.
@@ -33,7 +36,10 @@ pub(super) async fn ready(visit: Visit) -> Answer {
     if !visit.app.is_ready() {
         return Err(Refusal::new(503, "server_error", "not_ready", "no listener is up"));
     }
-    json(&json!({ "ready": true, "generation": visit.arrival.snapshot.generation }))
+    let ledger = visit.app.store.condition();
+    json(&json!({
+        "ready": true, "generation": visit.arrival.snapshot.generation, "ledger": ledger,
+    }))
 }
 
 /// `GET /v1`: which paths there are.
@@ -52,11 +58,29 @@ pub(super) async fn root(_: Visit) -> Answer {
     }))
 }
 
+/// All of torod for an admin; for others what is their own business.
 pub(super) async fn status(visit: Visit) -> Answer {
+    if visit.caller.role == Role::Admin { whole(&visit) } else { own(visit).await }
+}
+
+async fn own(visit: Visit) -> Answer {
+    let now = jiff::Timestamp::now();
+    let asked = Asked { owner: owner(&visit.caller), to: now.as_second() + 1, ..Asked::default() };
+    let sums = visit.app.store.sums(asked).await.map_err(|it| unavailable(&it))?;
+    json(&OwnStatus {
+        checked_at: now,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        generation: visit.arrival.snapshot.generation,
+        ready: visit.app.is_ready(),
+        sum: sums.first().cloned().unwrap_or_default().summed(),
+    })
+}
+
+fn whole(visit: &Visit) -> Answer {
     let (app, snapshot) = (&visit.app, &visit.arrival.snapshot);
     let totals = app.ledger.totals();
     let providers: Vec<_> =
-        snapshot.table.providers().iter().map(|it| of_provider(it, &visit)).collect();
+        snapshot.table.providers().iter().map(|it| of_provider(it, visit)).collect();
     let disabled = snapshot.config.providers.iter().filter(|it| !it.enabled);
     let millis = totals.duration.as_secs_f64() * 1000.0;
     #[expect(clippy::cast_precision_loss, reason = "an average needs no more")]
@@ -79,10 +103,7 @@ pub(super) async fn status(visit: Visit) -> Answer {
         estimated: totals.estimated,
         avg_latency_ms: average,
         outcomes: totals.outcomes,
-        providers: providers
-            .into_iter()
-            .chain(disabled.map(|it| of_provider(it, &visit)))
-            .collect(),
+        providers: providers.into_iter().chain(disabled.map(|it| of_provider(it, visit))).collect(),
     })
 }
 

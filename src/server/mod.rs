@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin,
     app::{
-        self, App, Editor, Learned, Live, OpenError, Tasks, expired, logs::Logs, refresh, watch,
+        self, App, Editor, Learned, Live, OpenError, Tasks, expired, logs::Logs, prune, refresh,
+        watch,
     },
     base::file,
     catalog::Lists,
     config::Address,
     door::Routes,
-    gateway, store,
+    gateway,
+    store::{self, Store, StoreError},
     upstream::Upstream,
 };
 use connection::{Connections, Socket};
@@ -63,6 +65,8 @@ pub enum StartError {
     Directory(PathBuf, #[source] io::Error),
     #[error("cannot set up TLS to providers")]
     Upstream(#[source] io::Error),
+    #[error("cannot keep what torod learns, not even in memory")]
+    Store(#[source] StoreError),
     #[error("two routes fit one path")]
     Routes(#[source] matchit::InsertError),
 }
@@ -102,7 +106,10 @@ impl Daemon {
         upstream.limit_reach(config.public_only);
         let (reloads, asked) = watch::reloads();
         let tasks = Tasks::new();
-        let parts = app::Parts { live, upstream, tasks, reloads, cache_dir: options.cache_dir };
+        let store = Store::open(&options.state_dir.join("torod.db")).map_err(StartError::Store)?;
+        tasks.spawn_until_end(store.clone().keep_writing());
+        let cache_dir = options.cache_dir;
+        let parts = app::Parts { live, store, upstream, tasks, reloads, cache_dir };
         let (app, wanted) = App::new(parts);
         let routes = Routes::new(&[gateway::ROUTES, admin::ROUTES]).map_err(StartError::Routes)?;
         let server = Server { app: Arc::clone(&app), routes: Arc::new(routes) };
@@ -124,6 +131,7 @@ impl Daemon {
         tasks.spawn_until_end(refresh::keep_found(Arc::clone(&app)));
         tasks.spawn_until_end(follow_limits(Arc::clone(&app)));
         tasks.spawn_until_end(expired::keep_removed(Arc::clone(&app.live)));
+        tasks.spawn_until_end(prune::keep_pruned(Arc::clone(&app)));
         if let Some(logs) = logs {
             tasks.spawn_until_end(logs.follow(Arc::clone(&app.live)));
         }
@@ -175,6 +183,11 @@ impl Daemon {
         tokio::select! {
             () = finished => {}
             () = now => tracing::warn!("ending at once"),
+        }
+        let written = tokio::time::timeout(LAST_WORDS, self.app.store.flush()).await;
+        let lost = self.app.store.condition().queued;
+        if written != Ok(true) && lost > 0 {
+            tracing::error!(lost, "entries are lost: the state database cannot be written");
         }
     }
 }

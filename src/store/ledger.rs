@@ -1,4 +1,5 @@
-//! The ledger: one entry for each admitted request, and the totals of all of them.
+//! The ledger: one entry for each admitted request, and the totals of all of them. The state database
+//! keeps every entry; the last ones and the totals since the start are here as well.
 
 use std::{
     collections::VecDeque,
@@ -7,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::Store;
 use crate::{
     api::Outcomes,
     base::{Usage, Usd},
@@ -71,8 +73,20 @@ pub struct Entry {
     /// Until the first byte of the reply.
     pub ttfb: Option<Duration>,
     pub duration: Duration,
-    /// None while prices are unknown; never 0 for unknown.
+    /// None while the price is unknown; never 0 for unknown.
     pub cost: Option<Usd>,
+    /// Where the price came from, with its version.
+    pub price_source: Option<Arc<str>>,
+    /// What the provider says that it cost.
+    pub reported_cost: Option<Usd>,
+    /// The provider's own time for the prompt, and for the answer.
+    pub prompt_time: Option<Duration>,
+    pub generation_time: Option<Duration>,
+    /// What the user agent is: `openai-python`, `curl`, `browser` ...
+    pub client_type: &'static str,
+    pub conversation: Option<Arc<str>>,
+    /// Of the header `x-torod-tag`.
+    pub tags: Vec<Box<str>>,
     pub user_agent: Option<Box<str>>,
     pub client_ip: Option<IpAddr>,
 }
@@ -93,15 +107,29 @@ const KEPT: usize = 1_000;
 #[derive(Debug, Default)]
 struct Book {
     totals: Totals,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Arc<Entry>>,
 }
 
 /// A cheap handle; nothing waits while it is locked.
-#[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<Book>>);
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    book: Arc<Mutex<Book>>,
+    store: Store,
+}
 
 impl Ledger {
+    pub fn new(store: Store) -> Self {
+        Self { book: Arc::default(), store }
+    }
+
+    /// Counts an entry, and gives it to the writer; nobody waits for the disk.
     pub fn book(&self, entry: Entry) {
+        let entry = Arc::new(entry);
+        self.count(Arc::clone(&entry));
+        self.store.book(entry);
+    }
+
+    fn count(&self, entry: Arc<Entry>) {
         let mut book = self.lock();
         let totals = &mut book.totals;
         totals.requests += 1;
@@ -131,11 +159,11 @@ impl Ledger {
 
     /// The entries still in memory, the oldest first.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().entries.iter().cloned().collect()
+        self.lock().entries.iter().map(|it| Entry::clone(it)).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
         // A sum is right or wrong whether or not another thread panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

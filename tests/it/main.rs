@@ -47,6 +47,8 @@ mod hostile_logs;
 mod hostile_paths;
 mod hostile_slow;
 mod keys;
+mod ledger;
+mod ledger_process;
 mod listeners;
 mod passage;
 mod paths;

@@ -136,6 +136,17 @@ impl Torod {
         self.posting("/v1/chat/completions", chat_body(model, stream))
     }
 
+    /// The same once more, after its end.
+    pub async fn again(mut self) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let command = program(&dir);
+        Self::launch(dir, command).listens().await
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

@@ -75,6 +75,8 @@ fn settings(document: &Document) -> Config {
         limits: file.limits.clone(),
         log_level: file.logs.level,
         log_format: file.logs.format,
+        raw_days: file.usage.raw_days.unwrap_or(30),
+        rollup_days: file.usage.rollup_days.unwrap_or(400),
     }
 }
 

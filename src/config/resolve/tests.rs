@@ -44,7 +44,7 @@ fn every_mistake_has_a_name_and_a_place() {
         ("http_mode = \"on\"\n", (Error, "unknown_word", 1)),
         ("default_provider = \"x\"\n", (Error, "unknown_provider", 1)),
         ("allowed_hosts = [\"http://x\"]\n", (Error, "bad_host", 1)),
-        ("managed = true\n[usage]\nraw_days = 1\n", (Note, "not_active", 2)),
+        ("managed = true\n[telemetry]\nmetrics = true\n", (Note, "not_active", 2)),
         ("[[incoming_tokens]]\nname = \"a\"\n", (Error, "missing_key", 1)),
         ("[[incoming_tokens]]\nkey = \"a\"\nrole = \"amdin\"\n", (Error, "unknown_word", 3)),
         ("[[incoming_tokens]]\nkey_hash = \"sha256:1\"\n", (Error, "bad_hash", 2)),

@@ -6,7 +6,7 @@
 mod scan;
 mod usage;
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use memchr::memmem::Finder;
 
@@ -25,6 +25,9 @@ pub struct Found {
     pub usage: Option<Usage>,
     /// The usage is a guess from the size of the answer: the provider reported none.
     pub estimated: bool,
+    /// The provider's own time for the prompt, and for the answer.
+    pub prompt_time: Option<Duration>,
+    pub generation_time: Option<Duration>,
     pub id: Option<String>,
     /// The answer says of itself that it is complete.
     pub complete: bool,
@@ -121,6 +124,7 @@ impl Meter {
             }
         }
         self.found.usage = self.counts.usage(self.protocol);
+        (self.found.prompt_time, self.found.generation_time) = self.counts.times();
         let output = match self.kind {
             // Most providers send a token an event.
             Kind::Stream(_) => self.found.events,
@@ -211,6 +215,24 @@ mod tests {
         let mut meter = Meter::stream(protocol);
         body.as_bytes().chunks(size).for_each(|it| meter.feed(it));
         meter.finish(40, true)
+    }
+
+    #[test]
+    fn times_are_found_wherever_a_provider_puts_them() {
+        let groq = r#"{"usage":{"prompt_tokens":1,"completion_tokens":2,"queue_time":0.5,"prompt_time":0.25,"completion_time":1.5,"total_time":1.75}}"#;
+        let cerebras = r#"{"usage":{"prompt_tokens":1,"completion_tokens":2},"time_info":{"queue_time":0.5,"prompt_time":0.25,"completion_time":1.5,"total_time":2.25}}"#;
+        let llama =
+            r#"{"timings":{"prompt_n":1,"prompt_ms":250.0,"predicted_n":2,"predicted_ms":1500}}"#;
+        for body in [groq, cerebras, llama] {
+            for found in [
+                whole(Protocol::Chat, body),
+                stream(Protocol::Chat, &format!("data: {body}\n\ndata: [DONE]\n\n"), 7),
+            ] {
+                let times = (found.prompt_time, found.generation_time);
+                let wanted = [250, 1500].map(|it| Some(Duration::from_millis(it)));
+                assert_eq!(times, wanted.into(), "{body}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ const MAX_KEY: usize = 24;
 
 /// Objects whose members count as the top level's own.
 const PARENTS: [&str; 3] = ["response", "message", "x_groq"];
-const WANTED: [&str; 5] = ["usage", "usageMetadata", "timings", "id", "error"];
+const WANTED: [&str; 6] = ["usage", "usageMetadata", "timings", "time_info", "id", "error"];
 
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "a scanner is in several states at once")]
@@ -150,7 +150,7 @@ impl Scan {
                 "id" if found.id.is_none() || depth == 2 => {
                     found.id = serde_json::from_slice(&value).ok().or(found.id.take());
                 }
-                "usage" | "usageMetadata" | "timings" => counts.report(&value),
+                "usage" | "usageMetadata" | "timings" | "time_info" => counts.report(&value),
                 _ => {}
             }
         }

@@ -1,6 +1,6 @@
 //! The many ways to report usage, as one set of disjoint classes.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -10,8 +10,8 @@ use serde::{
 use super::Protocol;
 use crate::base::Usage;
 
-/// Every count that some provider reports: its key below `usage` or `timings`, or two of them.
-const PATHS: [&str; 30] = [
+/// Every count that some provider reports: its key below `usage`, `timings` or `time_info`, or two of them.
+const PATHS: [&str; 34] = [
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",
@@ -42,6 +42,10 @@ const PATHS: [&str; 30] = [
     "prompt_n",
     "cache_n",
     "predicted_n",
+    "prompt_time",
+    "completion_time",
+    "prompt_ms",
+    "predicted_ms",
 ];
 
 /// The counts of a reply's usage objects laid over each other: what came last wins, count by count,
@@ -70,6 +74,12 @@ impl Counts {
         let Some(path) = PATHS.iter().find(is_it).filter(|_| (0.0..1e12).contains(&count)) else {
             return;
         };
+        // Times are kept in microseconds.
+        let count = match *path {
+            "prompt_time" | "completion_time" => count * 1e6,
+            "prompt_ms" | "predicted_ms" => count * 1e3,
+            _ => count,
+        };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked here")]
         let count = count as u64;
         match self.0.iter_mut().find(|it| it.0 == *path) {
@@ -81,6 +91,12 @@ impl Counts {
     /// The first of these paths that holds a count.
     fn first(&self, paths: &[&str]) -> Option<u64> {
         paths.iter().find_map(|path| self.0.iter().find(|it| it.0 == *path).map(|it| it.1))
+    }
+
+    /// How long the provider says that the prompt took, and the answer.
+    pub(super) fn times(&self) -> (Option<Duration>, Option<Duration>) {
+        let time = |paths: &[&str]| self.first(paths).map(Duration::from_micros);
+        (time(&["prompt_time", "prompt_ms"]), time(&["completion_time", "predicted_ms"]))
     }
 
     /// None while nothing was reported.

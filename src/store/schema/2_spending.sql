@@ -1,0 +1,1 @@
+-- What keys have spent, and temporary keys.
