@@ -6,6 +6,7 @@ pub mod counters;
 pub mod db;
 pub mod ledger;
 pub mod lists;
+pub mod prices;
 pub mod responses;
 mod schema;
 
