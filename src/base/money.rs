@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct Usd(pub u64);
 
+/// Dollars as an exact decimal: `0.000022`.
+impl std::fmt::Display for Usd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const DOLLAR: u64 = 1_000_000_000_000;
+        let part = format!("{:012}", self.0 % DOLLAR);
+        match part.trim_end_matches('0') {
+            "" => write!(f, "{}", self.0 / DOLLAR),
+            part => write!(f, "{}.{part}", self.0 / DOLLAR),
+        }
+    }
+}
+
 /// A decimal number, also one with an exponent, times 10^`shift`. What is finer than 1 is rounded,
 /// a half up. None for what is negative, no number, or too large. No float is on the way.
 pub fn scaled(text: &str, shift: i32) -> Option<u64> {
@@ -44,6 +56,19 @@ pub fn scaled_number(number: f64, shift: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dollars_are_shown_to_the_last_digit() {
+        for (pico, wanted) in [
+            (0, "0"),
+            (1, "0.000000000001"),
+            (22_000_000, "0.000022"),
+            (1_500_000_000_000, "1.5"),
+            (2_000_000_000_000, "2"),
+        ] {
+            assert_eq!(Usd(pico).to_string(), wanted);
+        }
+    }
 
     #[test]
     fn decimals_are_read_to_the_last_digit() {

@@ -211,6 +211,8 @@ fn log(entry: &Entry, cause: Option<&str>) {
         status = entry.status,
         prompt_tokens = usage.prompt(),
         completion_tokens = usage.completion(),
+        cost_usd = entry.cost.map(tracing::field::display),
+        reported_cost_usd = entry.reported_cost.map(tracing::field::display),
         ttfb_ms = entry.ttfb.map(millis),
         duration_ms = millis(entry.duration),
         outcome = entry.outcome.name(),

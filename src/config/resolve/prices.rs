@@ -37,7 +37,7 @@ pub(super) fn prices(
             let message = format!("the price of `{model}` is there twice; the first one holds");
             problems.warning("duplicate", span, message);
         } else if !names_a_provider(&raw.model, providers) {
-            let message = format!("no provider has the models `{model}`; this price never holds");
+            let message = format!("no provider of this file has models `{model}`");
             problems.warning("unknown_provider", span, message).help("write `provider/model`");
         }
         found.push(PriceOverride { model, price });

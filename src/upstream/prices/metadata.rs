@@ -70,7 +70,8 @@ fn price(row: &Value) -> Option<Price> {
     if let Some(providers) = row["providers"].as_array() {
         // Whoever asks for no provider gets one that torod does not know: the cheapest is a guess,
         // and the only price that there is.
-        let priced = providers.iter().filter_map(|it| pricing(&it["pricing"]));
+        let priced =
+            providers.iter().filter_map(|it| pricing(&it["pricing"])).filter(Price::is_known);
         return priced.min_by_key(|it| {
             let of = |it: Option<Rate>| it.unwrap_or_default().0;
             of(it.rates.input_per_1m).saturating_add(of(it.rates.output_per_1m))
