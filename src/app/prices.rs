@@ -202,8 +202,8 @@ fn note(learned: &mut Learned, provider: &Provider, answer: Answer) {
 /// Writes the cache, without providers that are gone.
 pub(super) async fn save(app: &App) {
     let snapshot = app.live.snapshot();
-    let named = snapshot.config.providers.iter().chain(&snapshot.learned.found);
-    let names: std::collections::HashSet<_> = named.map(|it| Arc::clone(&it.name)).collect();
+    let there = snapshot.config.providers.iter().chain(&snapshot.learned.found);
+    let names: std::collections::HashSet<_> = there.map(|it| Arc::clone(&it.name)).collect();
     let mut prices = LearnedPrices::clone(&snapshot.learned.prices);
     prices.retain(|name, _| names.contains(name));
     let path = app.cache_dir.join("pricing-cache.json");

@@ -50,7 +50,6 @@ impl<'de, const EACH: i32> Deserialize<'de> for Amount<EACH> {
 /// says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(clippy::struct_field_names, reason = "the names of the cache file")]
 pub struct Rates {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]

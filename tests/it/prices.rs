@@ -60,7 +60,8 @@ async fn a_retried_request_is_billed_once_and_by_the_target_that_answered() {
     let works = Scripted::always(Script::json(200, crate::samples::CHAT)).await;
     let text = format!(
         "{}\n[[providers]]\nname = \"other\"\nprovider_type = \"openai-compatible\"\nbase_url = \"{}\"\n\
-         [[models]]\nname = \"v\"\ntargets = [\"scripted/m\", \"other/m\"]\n{PRICES}\n\
+         [[models]]\nname = \"v\"\ntargets = [\"scripted/m\", \"other/m\"]\n\
+         [[prices]]\nmodel = \"scripted/*\"\ninput = 100\noutput = 100\n\
          [[prices]]\nmodel = \"other/*\"\ninput = 1\noutput = 2\n",
         crate::world::CONFIG,
         works.base()

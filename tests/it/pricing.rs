@@ -125,7 +125,8 @@ async fn refresh_of(world: &World, name: &str) -> Value {
         tokio::spawn(
             async move { app.load_prices(&"hangs".into(), Duration::from_secs(30)).await },
         );
-    let asked = world.post(&format!("/admin/api/pricing/refresh?provider={name}"), "");
+    let path = format!("/admin/api/pricing/refresh?provider={name}");
+    let asked = world.post(&path, "");
     let reply =
         tokio::time::timeout(Duration::from_secs(10), asked).await.expect("nobody is waited for");
     assert!(!others.is_finished(), "the other one still hangs");
@@ -181,4 +182,41 @@ async fn a_provider_that_moved_is_asked_anew_and_its_old_prices_are_gone() {
     moved.set_list(Script::json(200, PRICED.replace("0.000002", "0.000004")));
     assert_eq!(refresh(&world).await["cache"]["entries"]["scripted/m"]["input_per_1m"], json!(4.0));
     assert_eq!(scripted.lists(), lists, "who is gone is not asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_are_asked_for_in_the_background_when_they_are_wanted_and_old() {
+    const LIST: &str = r#"{"models":[{"id":"m","prompt_text_token_price":20000,"completion_text_token_price":80000}]}"#;
+    let answer = |path: &str| if path.contains("language-models") { LIST } else { CHAT };
+    let xai = Scripted::start(move |request| Script::json(200, answer(&request.path))).await;
+    let text = CONFIG.to_owned() + &provider("grok", "xai", "{scripted}");
+    let world = World::start(&text, &[("scripted", &xai)]).await;
+    let asked = || xai.requests().iter().filter(|it| it.path.contains("language-models")).count();
+    assert_eq!(asked(), 0, "nobody wants prices yet");
+    pricing(&world, "").await;
+    eventually("the provider was asked", || asked() == 1).await;
+    let learned = || world.snapshot().price("grok", "m").is_some();
+    eventually("the price is live", learned).await;
+    let generation = world.generation();
+    world.save(&format!("{}\n# a word\n", world.config_text()));
+    eventually("the file is live", || world.generation() > generation).await;
+    pricing(&world, "").await;
+
+    // What the next process finds is young, and then old; a request is reason enough to look.
+    let cache = world.dir.path().join("cache/pricing-cache.json");
+    let saved = || std::fs::read_to_string(&cache).unwrap_or_default();
+    eventually("the cache has it", || saved().contains("grok/m")).await;
+    assert_eq!(asked(), 1, "a young price is not asked for again");
+    let mut old: Value = serde_json::from_str(&saved()).unwrap();
+    old["provider_states"]["grok"]["last_attempt"] = json!("2020-01-01T00:00:00Z");
+    for (cache, wanted) in [(saved(), 1), (old.to_string(), 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("cache")).unwrap();
+        std::fs::write(dir.path().join("cache/pricing-cache.json"), cache).unwrap();
+        let next = World::start_in(dir, &world.config_text(), true).await;
+        assert_eq!(next.chat("grok/m").await.status, 200);
+        assert_eq!(next.entry().await.cost, Some(Usd(22_000_000)));
+        pricing(&next, "").await;
+        eventually("all that is old was asked for", || asked() == wanted).await;
+    }
 }
