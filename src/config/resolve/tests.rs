@@ -50,7 +50,10 @@ fn every_mistake_has_a_name_and_a_place() {
         ("[[prices]]\nmodel = \"*\"\n", (Error, "missing_key", 1)),
         ("[[prices]]\nmodel = \"*\"\ninput = -1\n", (Error, "range", 3)),
         ("[[prices]]\nmodel = \"*\"\ninput = nan\n", (Error, "range", 3)),
-        ("[[prices]]\nmodel = \"x/*\"\ninput = 1\n", (Warning, "unknown_provider", 2)),
+        (
+            "[[providers]]\nname = \"echo\"\n[[prices]]\nmodel = \"x/*\"\ninput = 1\n",
+            (Warning, "unknown_provider", 4),
+        ),
         ("[pricing]\nsources = [\"model\"]\n", (Error, "unknown_word", 2)),
         ("[[incoming_tokens]]\nkey = \"a\"\nrole = \"amdin\"\n", (Error, "unknown_word", 3)),
         ("[[incoming_tokens]]\nkey_hash = \"sha256:1\"\n", (Error, "bad_hash", 2)),
