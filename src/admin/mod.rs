@@ -10,6 +10,7 @@ mod lists;
 mod models;
 mod network;
 pub mod openapi;
+mod pricing;
 mod probes;
 mod providers;
 mod routes;

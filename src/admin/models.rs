@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     api::{ModelCatalog, ModelRow, Version},
-    app::App,
+    app::{App, Snapshot},
     catalog::Provider,
     door::Answer,
 };
 
 /// With `?refresh=1` after loading all lists.
 pub(super) async fn catalog(ask: Ask) -> Answer {
+    ask.app.wants_prices();
     if flag(&ask, "refresh") {
         probes::refresh(&ask.app, ask.arrival.snapshot.table.providers()).await;
     }
@@ -39,17 +40,21 @@ fn rows(app: &App) -> (ModelCatalog, String) {
         if models.is_empty() {
             models.push(String::new());
         }
-        let row = |model| row(app, provider, model);
+        let row = |model| row(app, &snapshot, provider, model);
         models.into_iter().map(row).collect::<Vec<_>>()
     };
     let data = snapshot.table.providers().iter().flat_map(of).collect();
+    let learned = snapshot.learned.prices.values();
+    let pricing_cache_updated_at = learned.filter_map(|it| it.last_update).max();
     let catalog =
-        ModelCatalog { data, fetched_at: jiff::Timestamp::now(), pricing_cache_updated_at: None };
+        ModelCatalog { data, fetched_at: jiff::Timestamp::now(), pricing_cache_updated_at };
     (catalog, snapshot.revision.to_string())
 }
 
-fn row(app: &App, provider: &Provider, model: String) -> ModelRow {
+fn row(app: &App, snapshot: &Snapshot, provider: &Provider, model: String) -> ModelRow {
     let look = app.health.of(provider);
+    let priced = snapshot.prices.find(provider, &model).filter(|_| !model.is_empty());
+    let price = priced.as_ref().map(|it| it.price.clone());
     ModelRow {
         provider: provider.name.to_string(),
         provider_type: provider.preset.name.clone(),
@@ -58,6 +63,9 @@ fn row(app: &App, provider: &Provider, model: String) -> ModelRow {
         status: app.health.word(provider).to_owned(),
         response_ms: look.as_ref().and_then(|it| u64::try_from(it.response.as_millis()).ok()),
         checked_at: look.map(|it| it.at),
+        currency: price.as_ref().map(|_| "USD".to_owned()),
+        price_source: priced.map(|it| it.source.name().to_owned()),
+        price,
     }
 }
 

@@ -31,6 +31,7 @@ const LIST: &str = "providers";
 const RESERVED: [&str; 3] = ["popular", "test", "refresh"];
 
 pub(super) async fn list(ask: Ask) -> Answer {
+    ask.app.wants_prices();
     let now = disk::read(&ask.app).await?;
     let snapshot = ask.app.live.snapshot();
     let entries = disk::entries(&now.text, Kind::Provider);
@@ -75,6 +76,8 @@ fn row(app: &App, snapshot: &Snapshot, it: &Provider, entry: Option<&Entry>) -> 
         Value::Object(map) => map["base_url"].as_str().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
+    let models = snapshot.table.models_of(it);
+    let (priced_models, free_models) = snapshot.prices.count(it, &models);
     let is_default =
         snapshot.table.default_provider().is_some_and(|default| default.name == it.name);
     ProviderRow {
@@ -85,10 +88,10 @@ fn row(app: &App, snapshot: &Snapshot, it: &Provider, entry: Option<&Entry>) -> 
         timeout_seconds: it.first_byte.as_secs(),
         status: app.health.word(it).to_owned(),
         problem: look.as_ref().and_then(|it| it.trouble.as_ref()).map(|it| it.1.clone()),
-        model_count: snapshot.table.models_of(it).len(),
-        priced_models: 0,
-        free_models: 0,
-        pricing_last_update: None,
+        model_count: models.len(),
+        priced_models,
+        free_models,
+        pricing_last_update: snapshot.prices.learned_at(&it.name),
         response_ms: look.as_ref().and_then(|it| u64::try_from(it.response.as_millis()).ok()),
         checked_at: look.as_ref().map(|it| it.at),
         managed: !it.automatic,

@@ -1,8 +1,8 @@
 //! Every route of `/admin`, one line each, with the right that it needs and what it says of itself.
 
 use super::{
-    answer::Ask, config, keys, lists, models, network, openapi, probes, providers, settings, text,
-    usage,
+    answer::Ask, config, keys, lists, models, network, openapi, pricing, probes, providers,
+    settings, text, usage,
 };
 use crate::{
     access::Right::{self, Administer, DelegateKeys, Public},
@@ -174,6 +174,10 @@ pub static ROUTES: &[Route] = &[
         "The same", of::<api::ModelCatalog>).asks(&[("refresh", "`1`: after loading all model lists")]),
     post("/admin/api/models/refresh", asked!(models::refresh),
         "Loads all model lists, and answers with them", of::<api::ModelCatalog>),
+    get("/admin/api/pricing", asked!(pricing::pricing),
+        "What models cost, USD per 1M tokens, and what nobody knows", of::<api::Pricing>).asks(&[("provider", "only this one")]),
+    post("/admin/api/pricing/refresh", asked!(pricing::refresh),
+        "Asks providers for their prices now", of::<api::PricingRefreshed>).asks(&[("provider", "only this one")]),
     get("/admin/api/settings/security", asked!(settings::security),
         "Who may come in, and where torod goes", of::<api::Security>),
     write("PUT", "/admin/api/settings/security", asked!(settings::put_security),

@@ -4,6 +4,7 @@
 mod config;
 mod keys;
 mod models;
+mod pricing;
 mod providers;
 mod settings;
 mod usage;
@@ -16,6 +17,7 @@ pub use config::{
 };
 pub use keys::{KeyCreated, KeyRow};
 pub use models::{ModelCatalog, ModelRow, Version};
+pub use pricing::{EmbeddedPrices, PriceEntry, PriceState, Pricing, PricingRefreshed};
 pub use providers::{
     CredentialRow, PresetRow, ProviderRow, ProviderTest, ProviderWritten, Refreshed, Tested,
 };

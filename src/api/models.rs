@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Price;
+
 /// `GET /admin/api/models` and `/admin/api/models/catalog`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ModelCatalog {
@@ -26,6 +28,13 @@ pub struct ModelRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<super::Moment>")]
     pub checked_at: Option<jiff::Timestamp>,
+    /// Absent while nobody knows what it costs.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_source: Option<String>,
 }
 
 /// `GET /admin/api/version`.

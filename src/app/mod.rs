@@ -13,6 +13,7 @@ mod log_lines;
 mod log_text;
 pub mod logs;
 mod overwritten;
+pub mod prices;
 pub mod prune;
 mod put;
 pub mod refresh;
@@ -62,6 +63,7 @@ pub struct App {
     pub tasks: Tasks,
     pub reloads: watch::Reloads,
     pub health: health::Health,
+    pub prices: prices::Asking,
     /// Whoever edits by the admin API holds it from reading the file to writing it, so that what
     /// was decided on a text is done to that text.
     pub editing: tokio::sync::Mutex<()>,
@@ -115,6 +117,7 @@ impl App {
             tasks: parts.tasks,
             reloads: parts.reloads,
             health: health::Health::default(),
+            prices: prices::Asking::default(),
             editing: tokio::sync::Mutex::default(),
             started: Instant::now(),
             cache_dir: parts.cache_dir,

@@ -14,7 +14,7 @@ use crate::{
     catalog::{Lists, ModelList, Provider, preset},
     config::{Address, Config},
     store::lists,
-    upstream::{detect, models},
+    upstream::{detect, models, prices::Prices},
 };
 
 /// Lists are loaded again after this.
@@ -38,7 +38,7 @@ struct Asked {
 struct Loaded {
     provider: Arc<Provider>,
     took: Duration,
-    list: Result<ModelList, models::ListError>,
+    list: Result<(ModelList, Prices), models::ListError>,
 }
 
 /// The task that loads model lists. Level-triggered: it compares what it asked with what is.
@@ -96,7 +96,7 @@ fn load(
     let (upstream, provider) = (app.upstream.clone(), Arc::clone(provider));
     loading.spawn(async move {
         let began = Instant::now();
-        let list = models::list(&upstream, &provider).await;
+        let list = models::list_priced(&upstream, &provider).await;
         Loaded { provider, took: began.elapsed(), list }
     });
 }
@@ -112,7 +112,8 @@ async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, loaded: L
     let waiting = std::mem::take(&mut state.waiting);
     app.health.note(&provider, took, loaded.as_ref().err());
     match loaded {
-        Ok(list) => {
+        Ok((list, prices)) => {
+            let has_prices = !prices.is_empty();
             tracing::debug!(provider = %provider.name, models = list.models.len(), "model list loaded");
             let list = Arc::new(list);
             app.live
@@ -120,6 +121,7 @@ async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, loaded: L
                     let mut all = learned.lists.all().clone();
                     all.insert(Arc::clone(&provider.name), Arc::clone(&list));
                     learned.lists = Arc::new(Lists::new(all));
+                    super::prices::came_with_list(learned, &provider, prices);
                 })
                 .await;
             let (path, lists) = (
@@ -129,6 +131,9 @@ async fn take_in(app: &Arc<App>, asked: &mut HashMap<Arc<str>, Asked>, loaded: L
             let saved = tokio::task::spawn_blocking(move || lists::save(&path, &lists)).await;
             if let Ok(Err(error)) = saved {
                 tracing::warn!(%error, "the cache of model lists cannot be written");
+            }
+            if has_prices {
+                super::prices::save(app).await;
             }
         }
         Err(error) if !said => {

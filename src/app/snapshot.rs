@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use crate::{
     access::KeyTable,
-    catalog::{Lists, Provider},
+    catalog::{LearnedPrices, Lists, PriceTable, Priced, Provider},
     config::{Config, Revision},
     routing::Table,
 };
@@ -17,6 +17,8 @@ pub struct Learned {
     pub lists: Arc<Lists>,
     /// Providers that are there without being in the file.
     pub found: Vec<Arc<Provider>>,
+    /// What providers say that their models cost.
+    pub prices: Arc<LearnedPrices>,
     /// Where containers on this machine come from.
     pub docker_host: Option<IpAddr>,
 }
@@ -33,6 +35,7 @@ pub struct Snapshot {
     pub loaded_at: jiff::Timestamp,
     pub keys: Arc<KeyTable>,
     pub table: Table,
+    pub prices: PriceTable,
     pub learned: Learned,
 }
 
@@ -56,6 +59,13 @@ impl Snapshot {
         let found = learned.found.iter().filter(|it| !in_file(&it.name));
         let providers: Vec<_> =
             config.providers.iter().filter(|it| it.enabled).chain(found).cloned().collect();
+        let prices = PriceTable::new(
+            &config.price_sources,
+            &config.prices,
+            &identity.revision.to_string(),
+            &providers,
+            &learned.prices,
+        );
         let table = Table::new(
             providers,
             &config.models,
@@ -64,7 +74,22 @@ impl Snapshot {
         );
         let Identity { revision, generation, loaded_at } = identity;
         let generation_header = HeaderValue::from(generation);
-        Self { config, revision, generation, generation_header, loaded_at, keys, table, learned }
+        Self {
+            config,
+            revision,
+            generation,
+            generation_header,
+            loaded_at,
+            keys,
+            table,
+            prices,
+            learned,
+        }
+    }
+
+    /// What a model costs, as far as it is known.
+    pub fn price(&self, provider: &str, model: &str) -> Option<Priced<'_>> {
+        self.prices.find(self.table.provider(provider)?, model)
     }
 
     pub(super) fn identity(&self) -> Identity {

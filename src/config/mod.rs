@@ -36,7 +36,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use crate::{
     access::Key,
     base::{digest, digest_from_hex, hex},
-    catalog::Provider,
+    catalog::{PriceOverride, PriceSource, Provider},
     routing::VirtualModel,
 };
 
@@ -121,6 +121,14 @@ pub struct Config {
     /// All of the file, disabled ones too, in its order.
     pub providers: Vec<Arc<Provider>>,
     pub models: Vec<VirtualModel>,
+    /// Prices of the file, in its order.
+    pub prices: Vec<PriceOverride>,
+    /// Where prices come from, the most trusted first.
+    pub price_sources: Vec<PriceSource>,
+    /// Between two looks at prices.
+    pub price_refresh: std::time::Duration,
+    /// Models without a price are not called.
+    pub block_unpriced: bool,
     pub limits: Limits,
     pub log_level: LogLevel,
     pub log_format: LogFormat,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     schema_keys::Token,
-    schema_parts::{Conversations, Limits, Logs, Model, Price, Tls},
+    schema_parts::{Conversations, Limits, Logs, Model, Price, Pricing, Tls},
 };
 use crate::{base::Secret, llm::Protocol};
 
@@ -95,10 +95,8 @@ pub struct File {
     /// Virtual models: names of your own for one or more targets.
     pub models: Vec<Model>,
     /// Prices that win over all others, in USD per 1M tokens.
-    #[schemars(extend("x-later" = "note"))]
     pub prices: Vec<Price>,
     /// Where prices come from.
-    #[schemars(extend("x-later" = "note"))]
     pub pricing: Pricing,
     /// Recording of prompts and answers.
     #[schemars(extend("x-later" = "note"))]
@@ -201,28 +199,6 @@ pub struct Provider {
 pub enum OnLoss {
     Warn,
     Refuse,
-}
-
-/// Where prices come from.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Pricing {
-    /// Minutes between two looks.
-    #[schemars(range(min = 1), extend("default" = 30))]
-    pub refresh_minutes: Option<u64>,
-    /// Sources in the order of trust.
-    pub sources: Option<Vec<String>>,
-    /// A model without a price is flagged or blocked: `flag` or `block`.
-    #[schemars(extend("x-later" = "refuse", "default" = "flag"))]
-    pub unknown: Option<UnknownPrice>,
-}
-
-/// What becomes of a model without a price.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownPrice {
-    Flag,
-    Block,
 }
 
 /// How long usage is kept.

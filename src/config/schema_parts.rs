@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::Secret;
+use crate::{base::Secret, catalog::PriceSource};
 
 /// A name of your own for targets.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -51,25 +51,66 @@ pub enum Strategy {
     Cheapest,
 }
 
-/// A price that wins over all others, in USD per 1M tokens.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+/// A price that wins over all others, in USD per 1M tokens. The first that fits a model holds, and
+/// holds alone: a class that it leaves out costs what the nearest class costs, what is read from and
+/// written to a cache as `input`, reasoning as `output`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Price {
     /// `provider/model`, with `*` for any text.
     #[schemars(extend("x-public" = true))]
     pub model: String,
     /// Tokens of the prompt.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub input: Option<f64>,
     /// Tokens of the answer.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub output: Option<f64>,
     /// Tokens read from a cache.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub cache_read: Option<f64>,
     /// Tokens written to a cache.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub cache_write: Option<f64>,
+    /// Tokens written to a cache for an hour.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub cache_write_1h: Option<f64>,
+    /// Tokens of reasoning.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub reasoning: Option<f64>,
+    /// Tokens of sound in the prompt.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub audio_input: Option<f64>,
+    /// Tokens of sound in the answer.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub audio_output: Option<f64>,
+    /// USD for each request, beside its tokens.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub request: Option<f64>,
+}
+
+/// Where prices come from.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pricing {
+    /// Minutes between two looks.
+    #[schemars(range(min = 1, max = 525_600), extend("default" = 30))]
+    pub refresh_minutes: Option<u64>,
+    /// Sources in the order of trust: `prices` (this file), `models` (the provider's own list),
+    /// `opencode_zen` and `cerebras` (their public pages), `local` (servers on this machine cost
+    /// nothing), `embedded` (those that come with torod). All in this order by default.
+    pub sources: Option<Vec<PriceSource>>,
+    /// A model without a price is flagged, or refused before it is called: `flag` or `block`.
+    #[schemars(extend("default" = "flag"))]
+    pub unknown: Option<UnknownPrice>,
+}
+
+/// What becomes of a model without a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownPrice {
+    Flag,
+    Block,
 }
 
 /// Recording of prompts and answers.

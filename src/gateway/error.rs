@@ -49,6 +49,14 @@ pub(super) fn model_not_allowed(model: &str) -> Refusal {
     Refusal::new(403, CLIENT, "model_not_allowed", message).param("model")
 }
 
+pub(super) fn price_unknown(model: &str) -> Refusal {
+    let message = format!(
+        "nobody knows what the model `{model}` costs, and this torod does not call such models; \
+         an administrator can write its price into `[[prices]]`"
+    );
+    Refusal::new(403, CLIENT, "price_unknown", message).param("model")
+}
+
 pub(super) fn protocol_not_supported(provider: &str, wanted: &str, spoken: &str) -> Refusal {
     Refusal::bad_request(
         "protocol_not_supported",

@@ -8,7 +8,7 @@ use super::client::Client;
 use crate::{
     access::Key,
     app::App,
-    base::printable,
+    base::{Usage, Usd, printable},
     door::{Arrival, Caller, Refusal},
     llm::{Protocol, meter::Meter},
     routing::Target,
@@ -125,6 +125,17 @@ impl Settlement {
         });
     }
 
+    /// What these tokens cost by the prices that hold for the request, and who says so.
+    fn cost(&self, usage: Option<&Usage>) -> (Option<Usd>, Option<Arc<str>>) {
+        let snapshot = &self.arrival.snapshot;
+        let Some((provider, model)) = &self.target else { return (None, None) };
+        self.app.wants_prices_of(snapshot.table.provider(provider));
+        let Some(usage) = usage else { return (None, None) };
+        let Some(priced) = snapshot.price(provider, model) else { return (None, None) };
+        let cost = priced.price.cost(usage);
+        (cost, cost.map(|_| format!("{}@{}", priced.source.name(), priced.version).into()))
+    }
+
     fn entry(&mut self) -> Entry {
         let answered = (200..300).contains(&self.status);
         // A client that leaves once it has the answer's end has not left early.
@@ -141,6 +152,7 @@ impl Settlement {
             outcome = Outcome::UpstreamBroke;
         }
         let key = self.key.as_ref();
+        let (cost, price_source) = self.cost(found.usage.as_ref());
         let (provider, upstream_model) = self.target.take().unzip();
         Entry {
             id: self.arrival.id,
@@ -162,9 +174,9 @@ impl Settlement {
             estimated: found.estimated,
             ttfb: self.ttfb,
             duration: self.arrival.at.elapsed(),
-            cost: None,
-            price_source: None,
-            reported_cost: None,
+            cost,
+            price_source,
+            reported_cost: found.cost,
             prompt_time: found.prompt_time,
             generation_time: found.generation_time,
             client_type: self.client.kind,
@@ -199,6 +211,8 @@ fn log(entry: &Entry, cause: Option<&str>) {
         status = entry.status,
         prompt_tokens = usage.prompt(),
         completion_tokens = usage.completion(),
+        cost_usd = entry.cost.map(tracing::field::display),
+        reported_cost_usd = entry.reported_cost.map(tracing::field::display),
         ttfb_ms = entry.ttfb.map(millis),
         duration_ms = millis(entry.duration),
         outcome = entry.outcome.name(),

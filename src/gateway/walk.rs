@@ -20,7 +20,7 @@
 use std::sync::Arc;
 
 use super::{
-    error::model_not_allowed,
+    error::{model_not_allowed, price_unknown},
     forward::{Request, forward},
     inbound::Inbound,
     relay::relay,
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     access::Key,
+    app::Snapshot,
     door::{Answer, Arrival, Refusal, Visit},
     llm::{Endpoint, endpoint},
     routing::Route,
@@ -55,7 +56,7 @@ async fn walk(endpoint: &'static Endpoint, visit: Visit) -> Answer {
     };
     let key = caller.key.as_ref();
     let asked = async {
-        let route = route(&arrival, key, &inbound)?;
+        let route = priced(&arrival.snapshot, route(&arrival, key, &inbound)?, &inbound)?;
         followed_up(&app.responses, key, &inbound)?;
         forward(&app, request, &inbound, route, &mut settlement).await
     };
@@ -95,6 +96,16 @@ fn route(arrival: &Arrival, key: Option<&Arc<Key>>, inbound: &Inbound) -> Result
         route.targets.retain(|it| keys.allows(key, &[&it.full_name()]));
     }
     if route.targets.is_empty() { Err(model_not_allowed(name)) } else { Ok(route) }
+}
+
+/// Where models without a price are not called, only those that have one.
+fn priced(snapshot: &Snapshot, mut route: Route, inbound: &Inbound) -> Result<Route, Refusal> {
+    if !snapshot.config.block_unpriced {
+        return Ok(route);
+    }
+    route.targets.retain(|it| snapshot.prices.find(&it.provider, &it.model).is_some());
+    let name = inbound.model.as_deref().unwrap_or_default();
+    if route.targets.is_empty() { Err(price_unknown(name)) } else { Ok(route) }
 }
 
 /// A response that another key made is not there for this one.

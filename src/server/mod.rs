@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin,
     app::{
-        self, App, Editor, Learned, Live, OpenError, Tasks, expired, logs::Logs, prune, refresh,
-        watch,
+        self, App, Editor, Learned, Live, OpenError, Tasks, expired, logs::Logs, prices, prune,
+        refresh, watch,
     },
     base::file,
     catalog::Lists,
@@ -95,7 +95,9 @@ impl Daemon {
             }
         }
         let lists = Lists::new(store::lists::load(&options.cache_dir.join("models-cache.json")));
-        let learned = Learned { lists: Arc::new(lists), ..Learned::default() };
+        let known = store::prices::load(&options.cache_dir.join("pricing-cache.json"));
+        let learned =
+            Learned { lists: Arc::new(lists), prices: Arc::new(known), ..Learned::default() };
         let live = Arc::new(Live::open(options.editor(), learned)?);
         let config = Arc::clone(&live.snapshot().config);
         if let Some(logs) = &logs {
@@ -129,6 +131,7 @@ impl Daemon {
         tasks.spawn_until_end(watch::follow(Arc::clone(&app.live), asked, options.watch));
         tasks.spawn_until_end(refresh::keep_lists(Arc::clone(&app), wanted));
         tasks.spawn_until_end(refresh::keep_found(Arc::clone(&app)));
+        tasks.spawn_until_end(prices::keep_prices(Arc::clone(&app)));
         tasks.spawn_until_end(follow_limits(Arc::clone(&app)));
         tasks.spawn_until_end(expired::keep_removed(Arc::clone(&app.live)));
         tasks.spawn_until_end(prune::keep_pruned(Arc::clone(&app)));

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod lists;
 mod names;
 mod open;
+pub mod prices;
 mod prune;
 pub mod query;
 pub mod query_sums;

@@ -11,6 +11,7 @@ pub mod headers;
 mod http1;
 pub mod models;
 mod pool;
+pub mod prices;
 pub mod probe;
 pub mod reply;
 pub mod request;

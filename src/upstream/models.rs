@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 
@@ -9,7 +10,9 @@ use super::{
     Upstream, UpstreamError,
     client::Pieces,
     error::{Kind, chain},
-    headers, request,
+    headers,
+    prices::{Prices, metadata},
+    request,
 };
 use crate::{
     catalog::{Credential, ModelList, Provider, preset::ModelsShape},
@@ -49,10 +52,18 @@ impl ListError {
 
 /// Asks a provider which models it has.
 pub async fn list(upstream: &Upstream, provider: &Provider) -> Result<ModelList, ListError> {
+    list_priced(upstream, provider).await.map(|it| it.0)
+}
+
+/// The same, with the prices that the list says beside.
+pub async fn list_priced(
+    upstream: &Upstream,
+    provider: &Provider,
+) -> Result<(ModelList, Prices), ListError> {
     let fetched_at = jiff::Timestamp::now();
     if provider.is_echo() {
         let models = echo::MODELS.iter().map(ToString::to_string).collect();
-        return Ok(ModelList { models, fetched_at });
+        return Ok((ModelList { models, fetched_at }, Prices::new()));
     }
     if provider.credential == Credential::Unresolved {
         return Err(UpstreamError::NoCredential.into());
@@ -67,12 +78,23 @@ pub async fn list(upstream: &Upstream, provider: &Provider) -> Result<ModelList,
         }
         other => other,
     };
-    let mut models = parse(&read?, provider.preset.models_shape).ok_or(ListError::Shape)?;
+    let read = read?;
+    let mut models = parse(&read, provider.preset.models_shape).ok_or(ListError::Shape)?;
     models.truncate(MAX_MODELS);
-    Ok(ModelList { models, fetched_at })
+    Ok((ModelList { models, fetched_at }, metadata::prices(&read)))
 }
 
 async fn get(upstream: &Upstream, provider: &Provider, url: &str) -> Result<Value, ListError> {
+    let bytes = fetch(upstream, provider, url).await?;
+    serde_json::from_slice(&bytes).map_err(|_| ListError::Shape)
+}
+
+/// What a provider answers there, to its own credential.
+pub(super) async fn fetch(
+    upstream: &Upstream,
+    provider: &Provider,
+    url: &str,
+) -> Result<Bytes, ListError> {
     let protocol = provider.protocols.first().copied().unwrap_or(Protocol::Chat);
     let mut head = HeaderMap::new();
     head.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -88,10 +110,7 @@ async fn get(upstream: &Upstream, provider: &Provider, url: &str) -> Result<Valu
         return Err(ListError::Status(reply.status));
     }
     let (bytes, whole) = reply.body.read(MAX_BYTES, LIMIT).await.map_err(|_| ListError::Broke)?;
-    if !whole {
-        return Err(ListError::Shape);
-    }
-    serde_json::from_slice(&bytes).map_err(|_| ListError::Shape)
+    if whole { Ok(bytes) } else { Err(ListError::Shape) }
 }
 
 /// The ids of a list, each once, as the provider writes them but for the prefix `models/`.

@@ -63,6 +63,7 @@ struct Shared {
     play: Box<Play>,
     early: bool,
     models: Mutex<Vec<String>>,
+    list: Mutex<Option<Script>>,
     requests: Mutex<Vec<Arc<Request>>>,
     lists: AtomicUsize,
     connections: AtomicUsize,
@@ -117,6 +118,7 @@ impl Scripted {
             play,
             early,
             models: Mutex::new(vec!["m".to_owned()]),
+            list: Mutex::default(),
             requests: Mutex::default(),
             lists: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -151,6 +153,11 @@ impl Scripted {
     /// What `GET .../models` answers from now on; `["m"]` at first.
     pub fn set_models(&self, models: &[&str]) {
         *self.shared.models.lock().unwrap() = models.iter().map(|&it| it.to_owned()).collect();
+    }
+
+    /// What is done about `GET .../models` from now on, instead of listing models.
+    pub fn set_list(&self, script: Script) {
+        *self.shared.list.lock().unwrap() = Some(script);
     }
 
     /// All requests but those for the list of models, in order.
@@ -217,6 +224,9 @@ impl Shared {
     fn script(&self, request: Request) -> Script {
         if request.method == "GET" && request.path.split('?').next().unwrap().ends_with("/models") {
             self.lists.fetch_add(1, Ordering::SeqCst);
+            if let Some(script) = self.list.lock().unwrap().clone() {
+                return script;
+            }
             let models = self.models.lock().unwrap().clone();
             let named = |key: &str| models.iter().map(|it| json!({ key: it })).collect::<Vec<_>>();
             let list = json!({"object": "list", "data": named("id"), "models": named("name")});

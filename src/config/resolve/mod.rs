@@ -3,6 +3,7 @@
 mod keys;
 mod listen;
 mod models;
+mod prices;
 mod providers;
 mod secret;
 
@@ -13,9 +14,9 @@ use super::{
     document::{self, Document},
     problem::{Problems, nearest},
     schema::{Egress, HttpMode},
-    schema_parts::TlsMode,
+    schema_parts::{TlsMode, UnknownPrice},
 };
-use crate::catalog::Provider;
+use crate::catalog::{PriceSource, Provider};
 use secret::Secrets;
 
 /// Reads a text. Pure but for what it asks of the surroundings.
@@ -35,6 +36,7 @@ pub fn resolve(text: &str, surroundings: &dyn Surroundings) -> Resolved {
     config.keys = keys::keys(&document, &mut secrets, &mut problems);
     config.providers = providers::providers(&document, &mut secrets, &mut problems);
     config.models = models::models(&document, &config.providers, &mut problems);
+    config.prices = prices::prices(&document, &config.providers, &mut problems);
     listen::guards(&document, &config, &mut problems);
     switches(&document, &mut problems);
     default_provider(&document, &config.providers, &mut problems);
@@ -72,6 +74,10 @@ fn settings(document: &Document) -> Config {
         keys: Vec::new(),
         providers: Vec::new(),
         models: Vec::new(),
+        prices: Vec::new(),
+        price_sources: file.pricing.sources.clone().unwrap_or_else(|| PriceSource::ALL.to_vec()),
+        price_refresh: Duration::from_mins(file.pricing.refresh_minutes.unwrap_or(30)),
+        block_unpriced: file.pricing.unknown == Some(UnknownPrice::Block),
         limits: file.limits.clone(),
         log_level: file.logs.level,
         log_format: file.logs.format,
@@ -83,9 +89,6 @@ fn settings(document: &Document) -> Config {
 /// Keys whose feature does not act yet where silence would do harm.
 fn switches(document: &Document, problems: &mut Problems<'_>) {
     let file = &document.file;
-    if file.pricing.unknown.is_some_and(|it| matches!(it, super::schema::UnknownPrice::Block)) {
-        not_yet(document, "pricing.unknown", problems);
-    }
     let tls = &file.tls;
     if !tls.enabled {
         return;

@@ -46,6 +46,15 @@ fn every_mistake_has_a_name_and_a_place() {
         ("allowed_hosts = [\"http://x\"]\n", (Error, "bad_host", 1)),
         ("managed = true\n[telemetry]\nmetrics = true\n", (Note, "not_active", 2)),
         ("[[incoming_tokens]]\nname = \"a\"\n", (Error, "missing_key", 1)),
+        ("[[prices]]\ninput = 1\n", (Error, "missing_key", 1)),
+        ("[[prices]]\nmodel = \"*\"\n", (Error, "missing_key", 1)),
+        ("[[prices]]\nmodel = \"*\"\ninput = -1\n", (Error, "range", 3)),
+        ("[[prices]]\nmodel = \"*\"\ninput = nan\n", (Error, "range", 3)),
+        (
+            "[[providers]]\nname = \"echo\"\n[[prices]]\nmodel = \"x/*\"\ninput = 1\n",
+            (Warning, "unknown_provider", 4),
+        ),
+        ("[pricing]\nsources = [\"model\"]\n", (Error, "unknown_word", 2)),
         ("[[incoming_tokens]]\nkey = \"a\"\nrole = \"amdin\"\n", (Error, "unknown_word", 3)),
         ("[[incoming_tokens]]\nkey_hash = \"sha256:1\"\n", (Error, "bad_hash", 2)),
         ("[[incoming_tokens]]\nkey = \"short\"\n", (Warning, "weak_key", 2)),
@@ -110,6 +119,20 @@ fn every_mistake_has_a_name_and_a_place() {
     }
     let model = "[[providers]]\nname = \"echo\"\n[[models]]\nname = \"f\"\ntargets = [\"echo/a\"]\nstrategy = \"fastest\"\n";
     assert_eq!(codes(model), [(Error, "not_active", 6)]);
+}
+
+#[test]
+fn prices_are_exact_and_a_second_one_of_a_name_is_remarked() {
+    let text = "managed = true\n[[prices]]\nmodel = \"*/m\"\ninput = 0.07\nrequest = 0.005\n\
+                [[prices]]\nmodel = \"*/m\"\noutput = 1\n[pricing]\nunknown = \"block\"\nrefresh_minutes = 5\n";
+    assert_eq!(codes(text), [(Severity::Warning, "duplicate", 7)]);
+    let config = read(text).config.unwrap();
+    let first = &config.prices[0].price;
+    assert_eq!(first.rates.input_per_1m.map(|it| it.0), Some(70_000));
+    assert_eq!(first.per_request.map(|it| it.0), Some(5_000_000_000));
+    assert!(config.block_unpriced);
+    assert_eq!(config.price_refresh, Duration::from_mins(5));
+    assert_eq!(config.price_sources, PriceSource::ALL);
 }
 
 #[test]

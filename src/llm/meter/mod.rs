@@ -14,7 +14,7 @@ use super::{
     Protocol,
     sse::{self, Frames, Piece},
 };
-use crate::base::Usage;
+use crate::base::{Usage, Usd};
 use scan::Scan;
 use usage::Counts;
 
@@ -23,6 +23,8 @@ use usage::Counts;
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Found {
     pub usage: Option<Usage>,
+    /// What the provider says that it cost.
+    pub cost: Option<Usd>,
     /// The usage is a guess from the size of the answer: the provider reported none.
     pub estimated: bool,
     /// The provider's own time for the prompt, and for the answer.
@@ -125,6 +127,7 @@ impl Meter {
         }
         self.found.usage = self.counts.usage(self.protocol);
         (self.found.prompt_time, self.found.generation_time) = self.counts.times();
+        self.found.cost = self.counts.cost();
         let output = match self.kind {
             // Most providers send a token an event.
             Kind::Stream(_) => self.found.events,

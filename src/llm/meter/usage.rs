@@ -8,7 +8,7 @@ use serde::{
 };
 
 use super::Protocol;
-use crate::base::Usage;
+use crate::base::{Usage, Usd, money::scaled_number};
 
 /// Every count that some provider reports: its key below `usage`, `timings` or `time_info`, or two of them.
 const PATHS: [&str; 34] = [
@@ -48,10 +48,18 @@ const PATHS: [&str; 34] = [
     "predicted_ms",
 ];
 
+/// What some providers say that the reply cost, and how many pico-dollars their unit is, as a power
+/// of ten: `OpenRouter` and Vercel, `Perplexity`, `DeepInfra` in dollars, xAI in 10^-10 of one.
+const COSTS: [(&str, i32); 4] =
+    [("cost", 12), ("cost.total_cost", 12), ("estimated_cost", 12), ("cost_in_usd_ticks", 2)];
+
 /// The counts of a reply's usage objects laid over each other: what came last wins, count by count,
 /// so that a stream's running counts end as its final ones.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Vec<(&'static str, u64)>);
+pub(super) struct Counts {
+    counts: Vec<(&'static str, u64)>,
+    cost: Option<Usd>,
+}
 
 impl Counts {
     /// Takes the counts out of a JSON object; everything else in it is passed over.
@@ -59,6 +67,11 @@ impl Counts {
         let seed = Object { counts: self, outer: None };
         // An object that breaks off keeps what it said until there.
         let _ = seed.deserialize(&mut serde_json::Deserializer::from_slice(object));
+    }
+
+    /// What the provider says that the reply cost.
+    pub(super) fn cost(&self) -> Option<Usd> {
+        self.cost
     }
 
     fn set(&mut self, outer: Option<&str>, key: &str, count: f64) {
@@ -70,6 +83,10 @@ impl Counts {
                     && path.split_once('.') == Some((outer, key))
             }
         };
+        if let Some((_, shift)) = COSTS.iter().find(|it| is_it(&&it.0)) {
+            self.cost = scaled_number(count, *shift).map(Usd).or(self.cost);
+            return;
+        }
         // Written as a float it is the same count; beyond this it is a provider's slip.
         let Some(path) = PATHS.iter().find(is_it).filter(|_| (0.0..1e12).contains(&count)) else {
             return;
@@ -82,15 +99,15 @@ impl Counts {
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked here")]
         let count = count as u64;
-        match self.0.iter_mut().find(|it| it.0 == *path) {
+        match self.counts.iter_mut().find(|it| it.0 == *path) {
             Some(known) => known.1 = count,
-            None => self.0.push((path, count)),
+            None => self.counts.push((path, count)),
         }
     }
 
     /// The first of these paths that holds a count.
     fn first(&self, paths: &[&str]) -> Option<u64> {
-        paths.iter().find_map(|path| self.0.iter().find(|it| it.0 == *path).map(|it| it.1))
+        paths.iter().find_map(|path| self.counts.iter().find(|it| it.0 == *path).map(|it| it.1))
     }
 
     /// How long the provider says that the prompt took, and the answer.
