@@ -79,7 +79,9 @@ impl Source {
             found.insert(file::directory_of(path).to_owned());
             follow_links(path, MAX_LINKS, &mut found);
         }
-        found
+        // Where a directory is gone, the one that will tell of the next of its name.
+        let stands = |it: PathBuf| it.ancestors().find(|it| it.is_dir()).map(Path::to_owned);
+        found.into_iter().filter_map(stands).collect()
     }
 }
 

@@ -56,7 +56,9 @@ async fn a_kill_loses_the_last_moments_only() {
     let rows = rows(&torod).await;
     let answered = answered.into_inner().unwrap();
     let mut found: HashMap<&str, usize> = HashMap::new();
-    rows.iter().for_each(|it| *found.entry(it["tags"][0].as_str().unwrap()).or_default() += 1);
+    for it in &rows {
+        *found.entry(it["tags"][0].as_str().unwrap()).or_default() += 1;
+    }
     assert!(found.values().all(|it| *it == 1), "no entry is there twice");
     assert!(answered.len() > 20, "{}", answered.len());
     for (name, at) in &answered {
